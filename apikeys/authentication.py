@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from .models import ApiKey
+
+# One sentence for every reason, so that a refusal tells nothing about keys that exist.
+REFUSED = "Missing or invalid API key."
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer KEY` or `X-API-Key: KEY`; the key is `request.auth`.
+
+    Both headers with the same key are fine; with different keys the request is refused, because it would be a
+    guess for whom it acts. Another scheme than Bearer is left to whatever stands in front of the server.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, ApiKey]:
+        keys = {key for key in (bearer_token(request), request.headers.get("X-API-Key", "").strip()) if key}
+        api_key = ApiKey.objects.find(keys.pop()) if len(keys) == 1 else None
+        if api_key is None:
+            raise AuthenticationFailed(REFUSED)
+        api_key.record_use()
+        return AnonymousUser(), api_key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def bearer_token(request: Request) -> str:
+    """The token of an Authorization header of scheme Bearer, in any case (RFC 9110 section 11.1), or ''."""
+    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from apikeys.management.organizations import find_organization, refuse
+from apikeys.models import ApiKey
+from apikeys.scopes import SCOPES
+
+
+class Command(BaseCommand):
+    help = "Create an API key and print it, this one time."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("organization")
+        parser.add_argument("--name", required=True, help="What the key is for.")
+        parser.add_argument("--scope", action="append", required=True, dest="scopes", help=", ".join(SCOPES))
+        parser.add_argument("--expires", help="ISO 8601, such as 2030-12-31T23:59:59+01:00; without an offset: UTC.")
+
+    def handle(self, *args: Any, organization: str, name: str, scopes: list[str], **options: Any) -> None:
+        expires_at = expiry(options["expires"])
+        found = find_organization(organization)
+        try:
+            text = ApiKey.objects.issue(found, name.strip(), dict.fromkeys(scopes), expires_at)[1]
+        except ValidationError as error:
+            refuse(error)
+        self.stdout.write(text)
+
+
+def expiry(text: str | None) -> datetime | None:
+    """The moment that `text` names; raises CommandError unless it lies ahead."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise CommandError(f"--expires must be a date and time in ISO 8601, not {text!r}.") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment <= timezone.now():
+        raise CommandError(f"--expires must lie in the future, not at {text}.")
+    return moment

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from .querysets import OrganizationQuerySet, OrganizationsQuerySet
+from .scopes import SCOPES
+
+KEY_START = "dyn_live_"
+KEY_FORMAT = re.compile(r"dyn_live_[A-Za-z0-9_-]{40}")
+PREFIX_LENGTH = len(KEY_START) + 8
+
+
+class Organization(models.Model):
+    """A tenant: its charge points, keys, id tags and sessions are invisible to every other."""
+
+    name = models.CharField(max_length=100)
+    is_active = models.BooleanField(default=True, help_text="The keys of an inactive organization are refused.")
+    accept_unknown_id_tags = models.BooleanField(
+        default=True, help_text="Authorize id tags that are not listed. Otherwise only listed ones may charge."
+    )
+    heartbeat_interval = models.PositiveIntegerField(
+        default=300, help_text="Seconds between heartbeats, told to charge points when they boot."
+    )
+    users = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="organizations")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = OrganizationsQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="organization_name_unique",
+                violation_error_message="An organization of this name exists already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """Lets a staff user see and touch an organization."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
+
+    objects = OrganizationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "organization"], name="membership_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.organization}"
+
+
+class AlreadyRevoked(Exception):
+    """Somebody else has revoked or rotated the key meanwhile."""
+
+
+def validate_scopes(scopes: Any) -> None:
+    """Raise ValidationError unless `scopes` is a list of known scopes."""
+    unknown = [scope for scope in scopes if scope not in SCOPES] if isinstance(scopes, list) else [scopes]
+    if unknown:
+        names = ", ".join(str(scope) for scope in unknown)
+        raise ValidationError(f"Unknown scope: {names}. Known scopes: {', '.join(SCOPES)}.")
+
+
+def digest(key: str) -> str:
+    """SHA-256 of a key in hex; a slow hash would buy nothing against its 240 bits of entropy."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
+    def usable(self) -> ApiKeyQuerySet:
+        """Keys that are neither revoked nor expired, of active organizations."""
+        unexpired = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        return self.filter(unexpired, revoked_at=None, organization__is_active=True)
+
+    def find(self, key: str) -> ApiKey | None:
+        """The usable key whose full text is `key`, or None."""
+        if not KEY_FORMAT.fullmatch(key):
+            return None
+        found = self.usable().select_related("organization").filter(prefix=key[:PREFIX_LENGTH]).first()
+        if found is None or not hmac.compare_digest(found.digest, digest(key)):
+            return None
+        return found
+
+    def issue(
+        self,
+        organization: Organization,
+        name: str,
+        scopes: Iterable[str],
+        expires_at: datetime | None = None,
+        created_by: Any = None,
+    ) -> tuple[ApiKey, str]:
+        """Create a key; returns its row and its full text, which is stored nowhere."""
+        text = KEY_START + secrets.token_urlsafe(30)
+        row = ApiKey(
+            organization=organization,
+            name=name,
+            scopes=list(scopes),
+            expires_at=expires_at,
+            created_by=created_by,
+            prefix=text[:PREFIX_LENGTH],
+            digest=digest(text),
+        )
+        row.full_clean()
+        row.save(force_insert=True)
+        return row, text
+
+
+class ApiKey(models.Model):
+    """A secret by which an integrator acts for an organization, within its scopes."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=PREFIX_LENGTH, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(default=list, blank=True, validators=[validate_scopes])
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["organization", "name"]
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def state(self) -> str:
+        """`active`, `revoked` or `expired`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "active"
+
+    def revoke(self) -> bool:
+        """Refuse the key from now on; False if it was revoked before."""
+        now = timezone.now()
+        if not ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now):
+            return False
+        self.revoked_at = now
+        return True
+
+    def rotate(self, created_by: Any = None) -> tuple[ApiKey, str]:
+        """Revoke the key and issue another with the same name, scopes and expiry; AlreadyRevoked if it was."""
+        with transaction.atomic():
+            if not self.revoke():
+                raise AlreadyRevoked(f"The key {self} is revoked already: only an active key can be rotated.")
+            return ApiKey.objects.issue(self.organization, self.name, self.scopes, self.expires_at, created_by)
+
+    def record_use(self) -> None:
+        """Remember that the key was used, at most once a minute."""
+        now = timezone.now()
+        if self.last_used_at is not None and now - self.last_used_at < timedelta(minutes=1):
+            return
+        unused = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
+        ApiKey.objects.filter(unused, pk=self.pk).update(last_used_at=now)
+        self.last_used_at = now

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from .models import ApiKey
+
+
+class ScopeMissing(PermissionDenied):
+    """403 that names the scope which the key lacks."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The API key lacks the scope {scope}.")
+        self.details = {"required_scope": scope}
+
+
+class HasScope(BasePermission):
+    """Lets a key in whose scopes hold the view's `required_scope`; a view that names none lets nobody in."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        scope = getattr(view, "required_scope", None)
+        if scope is None or not isinstance(request.auth, ApiKey):
+            return False
+        if scope not in request.auth.scopes:
+            raise ScopeMissing(scope)
+        return True
