@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apikeys.models import Organization
+from apikeys.querysets import ChargePointOwnedQuerySet, OrganizationQuerySet
+
+from .. import credentials
+
+IDENTITY_LENGTH = 48
+IDENTITY_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/:\ud800-\udfff]")
+
+# A worker renews the leases of its sockets four times within this; one that dies leaves them to expire.
+LEASE = timedelta(seconds=60)
+
+
+def validate_identity(identity: str) -> None:
+    """Raise ValidationError unless `identity` can stand in a URL path and as a Basic user name."""
+    if not identity or len(identity) > IDENTITY_LENGTH or identity.strip() != identity:
+        raise ValidationError(f"An identity has 1 to {IDENTITY_LENGTH} characters and no space at either end.")
+    if IDENTITY_FORBIDDEN.search(identity) or identity in (".", ".."):
+        raise ValidationError("An identity cannot contain a slash, a colon or a control character.")
+
+
+class RegistrationStatus(models.TextChoices):
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+
+
+class SecurityProfile(models.IntegerChoices):
+    NONE = 0, "0: no credentials"
+    BASIC = 1, "1: password"
+    TLS_BASIC = 2, "2: TLS and password"
+
+
+class Availability(models.TextChoices):
+    OPERATIVE = "Operative"
+    INOPERATIVE = "Inoperative"
+
+
+class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
+    def online(self) -> ChargePointQuerySet:
+        """Charge points with a live socket, by the database's clock."""
+        return self.exclude(channel_name="").filter(online_until__gt=Now())
+
+    def offline(self) -> ChargePointQuerySet:
+        return self.filter(Q(channel_name="") | Q(online_until=None) | Q(online_until__lte=Now()))
+
+    def provision(self, organization: Organization, identity: str, password: str | None, **fields: Any) -> ChargePoint:
+        """Register a charge point; without a password it connects without credentials (security profile 0)."""
+        charge_point = ChargePoint(organization=organization, identity=identity, **fields)
+        if password is None:
+            charge_point.security_profile = SecurityProfile.NONE
+        else:
+            charge_point.password_digest = credentials.make_digest(password.encode())
+        charge_point.full_clean()
+        charge_point.save(force_insert=True)
+        return charge_point
+
+    def record_life(self, alive: dict[int, datetime]) -> None:
+        """Note when these charge points last said something; `alive` maps primary keys to times."""
+        seconds: dict[datetime, list[int]] = {}
+        for pk, seen_at in alive.items():
+            seconds.setdefault(seen_at.replace(microsecond=0), []).append(pk)
+        for seen_at, pks in seconds.items():
+            self.filter(pk__in=pks).update(last_seen_at=seen_at)
+
+    def renew_leases(self, channel_names: list[str]) -> set[str]:
+        """Keep these sockets online for another lease; returns those that still own their charge point."""
+        owned = self.filter(channel_name__in=channel_names)
+        owned.update(online_until=Now() + LEASE)
+        return set(owned.values_list("channel_name", flat=True))
+
+
+class ChargePoint(models.Model):
+    """A charging station as we know it: who it is, how it may connect, what it told us, and its live socket."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="charge_points")
+    identity = models.CharField(max_length=IDENTITY_LENGTH, unique=True, validators=[validate_identity])
+    description = models.CharField(max_length=200, blank=True)
+
+    security_profile = models.PositiveSmallIntegerField(
+        choices=SecurityProfile,
+        default=SecurityProfile.BASIC,
+        help_text="What a connection must offer at least. Profile 0 lets anybody connect under this identity.",
+    )
+    password_digest = models.CharField(max_length=96, blank=True, editable=False)
+    next_password_digest = models.CharField(max_length=96, blank=True, editable=False)
+    assume_ocpp16 = models.BooleanField(
+        "assume ocpp1.6", default=False, help_text="For hardware that offers no WebSocket subprotocol."
+    )
+    send_pings = models.BooleanField(default=True, help_text="Switch off for hardware that hangs up when pinged.")
+    registration_status = models.CharField(
+        max_length=8, choices=RegistrationStatus, default=RegistrationStatus.ACCEPTED
+    )
+    heartbeat_interval_override = models.PositiveIntegerField(
+        "heartbeat interval", null=True, blank=True, help_text="Seconds; empty: the organization's."
+    )
+
+    vendor = models.CharField(max_length=255, blank=True, db_index=True)
+    model = models.CharField(max_length=255, blank=True)
+    serial_number = models.CharField(max_length=255, blank=True)
+    charge_box_serial_number = models.CharField(max_length=255, blank=True)
+    firmware_version = models.CharField(max_length=255, blank=True)
+    iccid = models.CharField("ICCID", max_length=255, blank=True)
+    imsi = models.CharField("IMSI", max_length=255, blank=True)
+    meter_type = models.CharField(max_length=255, blank=True)
+    meter_serial_number = models.CharField(max_length=255, blank=True)
+    firmware_status = models.CharField(max_length=50, blank=True)
+    diagnostics_status = models.CharField(max_length=50, blank=True)
+
+    channel_name = models.CharField(max_length=100, blank=True, db_index=True, editable=False)
+    online_until = models.DateTimeField(null=True, editable=False)
+    connected_at = models.DateTimeField(null=True, blank=True, editable=False)
+    disconnected_at = models.DateTimeField(null=True, blank=True, editable=False)
+    address = models.CharField(max_length=45, blank=True, editable=False)
+    last_boot_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ChargePointQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["identity"]
+        indexes = [models.Index(fields=["organization", "identity"])]
+
+    def __str__(self) -> str:
+        return self.identity
+
+    @property
+    def is_online(self) -> bool:
+        """Whether a socket is live: one is registered and its lease has not run out."""
+        return bool(self.channel_name) and self.online_until is not None and self.online_until > timezone.now()
+
+    @property
+    def heartbeat_interval(self) -> int:
+        """Seconds between heartbeats that this charge point is told."""
+        return self.heartbeat_interval_override or self.organization.heartbeat_interval
+
+    def set_password(self, password: str) -> None:
+        """Replace the password and require one from now on."""
+        self.password_digest, self.next_password_digest = credentials.make_digest(password.encode()), ""
+        self.security_profile = max(self.security_profile, SecurityProfile.BASIC)
+        self.save(update_fields=["password_digest", "next_password_digest", "security_profile"])
+
+    def offer_password(self, password: str) -> None:
+        """Accept this password as well: the charge point is being told to use it, and may never say whether it does."""
+        self.next_password_digest = credentials.make_digest(password.encode())
+        self.save(update_fields=["next_password_digest"])
+
+    def withdraw_password(self) -> None:
+        """Accept only the password that is used already: the charge point refused the other."""
+        ChargePoint.objects.filter(pk=self.pk).update(next_password_digest="")
+
+    def check_password(self, password: bytes) -> bool:
+        """Whether these are the bytes of the password, raw or in hex; one on offer becomes it by its first use."""
+        if self.password_digest and credentials.check_digest(password, self.password_digest):
+            return True
+        offered = self.next_password_digest
+        if not offered or not credentials.check_digest(password, offered):
+            return False
+        ChargePoint.objects.filter(pk=self.pk, next_password_digest=offered).update(
+            password_digest=offered, next_password_digest=""
+        )
+        return True
+
+    def connect(self, channel_name: str, address: str) -> str:
+        """Make this socket the one that commands reach; returns the channel of the socket that it replaces, or ''."""
+        with transaction.atomic():
+            rows = ChargePoint.objects.filter(pk=self.pk)
+            previous = rows.select_for_update(no_key=True).values_list("channel_name", flat=True).get()
+            now = timezone.now()
+            rows.update(
+                channel_name=channel_name,
+                online_until=Now() + LEASE,
+                connected_at=now,
+                last_seen_at=now,
+                address=address,
+            )
+        return previous
+
+    def disconnect(self, channel_name: str) -> bool:
+        """Mark offline, unless a newer socket has taken over."""
+        rows = ChargePoint.objects.filter(pk=self.pk, channel_name=channel_name)
+        return bool(rows.update(channel_name="", online_until=None, disconnected_at=timezone.now()))
+
+    def boot(self, hardware: dict[str, str]) -> None:
+        """Store what BootNotification told; `hardware` maps field names of this model to values."""
+        ChargePoint.objects.filter(pk=self.pk).update(last_boot_at=timezone.now(), **hardware)
+
+    def report_status(self, connector_id: int, status: ConnectorStatus) -> None:
+        """Store a StatusNotification: its history row, and the connector's current state."""
+        current = {
+            "status": status.status,
+            "error_code": status.error_code,
+            "info": status.info,
+            "vendor_id": status.vendor_id,
+            "vendor_error_code": status.vendor_error_code,
+            "timestamp": status.timestamp,
+        }
+        with transaction.atomic():
+            connector, created = Connector.objects.get_or_create(
+                charge_point=self, connector_id=connector_id, defaults=current
+            )
+            if not created:
+                Connector.objects.filter(pk=connector.pk).update(**current)
+            status.charge_point, status.connector_id = self, connector_id
+            status.save(force_insert=True)
+
+    def change_availability(self, connector_id: int, availability: str, scheduled: bool = False) -> None:
+        """Store an accepted ChangeAvailability; connector 0 stands for all connectors (OCPP 1.6 section 5.2)."""
+        Connector.objects.get_or_create(charge_point=self, connector_id=connector_id)
+        connectors = Connector.objects.filter(charge_point=self)
+        if connector_id:
+            connectors = connectors.filter(connector_id=connector_id)
+        if scheduled:
+            connectors.update(scheduled_availability=availability)
+            return
+        connectors.update(availability=availability, scheduled_availability="")
+
+    def apply_scheduled_availability(self, connector_id: int) -> None:
+        """Let a scheduled change take effect: its connector's transaction has ended, or the last one of all."""
+        waiting = self.connectors.exclude(scheduled_availability="")
+        if self.transactions.filter(state="active").exists():
+            waiting = waiting.filter(connector_id=connector_id)
+        waiting.update(availability=F("scheduled_availability"), scheduled_availability="")
+
+
+class Connector(models.Model):
+    """The current state of one connector; connector 0 is the charge point itself."""
+
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="connectors")
+    connector_id = models.PositiveIntegerField()
+    status = models.CharField(max_length=50, blank=True)
+    error_code = models.CharField(max_length=50, blank=True)
+    info = models.CharField(max_length=255, blank=True)
+    vendor_id = models.CharField(max_length=255, blank=True)
+    vendor_error_code = models.CharField(max_length=255, blank=True)
+    timestamp = models.DateTimeField(null=True, blank=True, help_text="When the charge point says it changed.")
+    availability = models.CharField(max_length=11, choices=Availability, blank=True)
+    scheduled_availability = models.CharField(max_length=11, choices=Availability, blank=True)
+
+    objects = ChargePointOwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["charge_point", "connector_id"]
+        constraints = [models.UniqueConstraint(fields=["charge_point", "connector_id"], name="connector_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.charge_point} connector {self.connector_id}"
+
+
+class ConnectorStatus(models.Model):
+    """One StatusNotification, kept as history."""
+
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="status_history")
+    connector_id = models.PositiveIntegerField()
+    status = models.CharField(max_length=50)
+    error_code = models.CharField(max_length=50)
+    info = models.CharField(max_length=255, blank=True)
+    vendor_id = models.CharField(max_length=255, blank=True)
+    vendor_error_code = models.CharField(max_length=255, blank=True)
+    timestamp = models.DateTimeField(help_text="When the charge point says it changed.")
+    received_at = models.DateTimeField(default=timezone.now)
+
+    objects = ChargePointOwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "connector status history"
+        indexes = [models.Index(fields=["charge_point", "connector_id", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.status} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
