@@ -1,0 +1,145 @@
+"""Who is knocking: identity, credentials and subprotocol of a WebSocket handshake, or the HTTP refusal."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from chargepoints.models import ChargePoint
+from chargepoints.models.charge_point import IDENTITY_LENGTH, SecurityProfile
+
+SUBPROTOCOL = "ocpp1.6"
+# The longest text of an IPv6 address; a proxy may pass on what is none.
+ADDRESS_LENGTH = 45
+DOOR = re.compile(rb"/(?:ocpp16|ocpp/1\.6)/([^/]+)/?")
+BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+AUTHENTICATE = (b"WWW-Authenticate", b'Basic realm="ocpp"')
+
+
+class Refused(Exception):
+    """A handshake that ends with an HTTP status instead of an upgrade."""
+
+    def __init__(self, status: int, reason: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.headers = status, reason, headers
+
+
+@dataclass
+class Knock:
+    """What a handshake brings: who, from where, with which offers and credentials."""
+
+    path: bytes
+    protocols: list[str]
+    address: str
+    is_secure: bool
+    authorization: bytes
+
+    @classmethod
+    def of(cls, scope: dict[str, Any]) -> Knock:
+        headers = dict(scope["headers"])
+        return cls(
+            path=path_of(scope["raw_path"]),
+            protocols=scope["subprotocols"],
+            address=str((scope.get("client") or [""])[0])[:ADDRESS_LENGTH],
+            is_secure=scope.get("scheme") == "wss",
+            authorization=headers.get(b"authorization", b""),
+        )
+
+
+def path_of(target: bytes) -> bytes:
+    """The path of a request target, which may come in absolute form (RFC 9112 section 3.2.2)."""
+    absolute = re.match(rb"[A-Za-z]+://[^/]*(/.*)", target)
+    return absolute.group(1) if absolute else target
+
+
+def identity_of(path: bytes) -> str:
+    """The identity in a raw path: its last segment, percent-decoded once as strict UTF-8."""
+    door = DOOR.fullmatch(path)
+    if door is None or BAD_PERCENT.search(door.group(1)):
+        raise Refused(404, "no charge point in the path")
+    try:
+        identity = unquote_to_bytes(door.group(1)).decode()
+    except UnicodeDecodeError:
+        raise Refused(404, "identity is not UTF-8") from None
+    if len(identity) > IDENTITY_LENGTH or re.search(r"[\x00-\x1f\x7f/]", identity):
+        raise Refused(404, "identity is not acceptable")
+    return identity
+
+
+class Failures:
+    """Counts failed handshakes; successes never count, so that a busy address is not locked out by one bad peer."""
+
+    PER_PEER = parse("10/minute")
+    PER_ADDRESS = parse("120/minute")
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._lock = threading.Lock()
+
+    def check(self, identity: str, address: str) -> None:
+        """Raise Refused with 429 where there have been too many."""
+        peer = self._limiter.test(self.PER_PEER, identity, address)
+        if not peer or not self._limiter.test(self.PER_ADDRESS, address):
+            raise Refused(429, "too many failures", (b"Retry-After", b"60"))
+
+    def count(self, identity: str, address: str) -> None:
+        with self._lock:
+            self._limiter.hit(self.PER_PEER, identity, address)
+            self._limiter.hit(self.PER_ADDRESS, address)
+
+
+failures = Failures()
+
+
+def admit(knock: Knock) -> ChargePoint:
+    """The charge point that may come in; raises Refused for everybody else."""
+    identity = identity_of(knock.path)
+    failures.check(identity, knock.address)
+    charge_point = ChargePoint.objects.select_related("organization").filter(identity=identity).first()
+    try:
+        if charge_point is None:
+            raise Refused(404, "unknown identity")
+        if SUBPROTOCOL not in knock.protocols and (knock.protocols or not charge_point.assume_ocpp16):
+            raise Refused(400, "no subprotocol ocpp1.6 offered")
+        check_security(charge_point, knock)
+    except Refused as refused:
+        if refused.status != 400:
+            failures.count(identity, knock.address)
+        raise
+    return charge_point
+
+
+def check_security(charge_point: ChargePoint, knock: Knock) -> None:
+    """Raise Refused unless the handshake offers what the stored security profile asks for."""
+    if charge_point.security_profile == SecurityProfile.NONE:
+        return
+    if charge_point.security_profile >= SecurityProfile.TLS_BASIC and not knock.is_secure:
+        raise Refused(403, "security profile asks for TLS")
+    username, password = basic_credentials(knock.authorization)
+    if username != charge_point.identity.encode():
+        reason = "username is not the identity" if knock.authorization else "no credentials"
+        raise Refused(401, reason, AUTHENTICATE)
+    if not charge_point.check_password(password):
+        raise Refused(401, "wrong password", AUTHENTICATE)
+
+
+def basic_credentials(header: bytes) -> tuple[bytes, bytes]:
+    """Username and password of an Authorization header; passwords are raw bytes and may hold a colon."""
+    scheme, _, value = header.partition(b" ")
+    if scheme.lower() != b"basic":
+        return b"", b""
+    try:
+        decoded = base64.b64decode(value.strip(), validate=True)
+    except binascii.Error:
+        return b"", b""
+    username, _, password = decoded.partition(b":")
+    return username, password

@@ -1,0 +1,176 @@
+"""What sockets note in passing and the database gets a moment later, in one transaction for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import Error, IntegrityError, transaction
+from django.utils import timezone
+
+from chargepoints.database import in_database, upkeep_thread
+from chargepoints.models import ChargePoint, ConformanceFinding
+from chargepoints.models.charge_point import LEASE
+
+from .models import Command, Message, RefusedConnection
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.5
+RENEW_SECONDS = LEASE.total_seconds() / 4
+MAXIMUM_MESSAGES = 20_000
+MAXIMUM_KINDS = 2_000
+FRAME_LENGTH = 20_000
+# A bulk statement must stay below SQLite's limit of variables.
+CHUNK = 500
+
+
+@dataclass
+class Notes:
+    """What has gathered since the last flush."""
+
+    messages: deque[Message] = field(default_factory=lambda: deque(maxlen=MAXIMUM_MESSAGES))
+    alive: dict[int, datetime] = field(default_factory=dict)
+    findings: Counter[tuple[int, str]] = field(default_factory=Counter)
+    details: dict[tuple[int, str], str] = field(default_factory=dict)
+    refusals: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    refused: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.messages or self.alive or self.findings or self.refusals)
+
+    def store(self) -> None:
+        """Write everything but what belongs to charge points that were deleted meanwhile."""
+        try:
+            self.write()
+        except IntegrityError:
+            self.forget_deleted()
+            self.write()
+
+    def forget_deleted(self) -> None:
+        pks = {message.charge_point_id for message in self.messages} | {pk for pk, _ in self.findings}
+        kept = set(ChargePoint.objects.filter(pk__in=pks).values_list("pk", flat=True))
+        self.messages = deque((m for m in self.messages if m.charge_point_id in kept), maxlen=MAXIMUM_MESSAGES)
+        self.findings = Counter({key: count for key, count in self.findings.items() if key[0] in kept})
+
+    def write(self) -> None:
+        with transaction.atomic():
+            Message.objects.bulk_create(self.messages, batch_size=CHUNK)
+            if self.alive:
+                ChargePoint.objects.record_life(self.alive)
+            now = timezone.now()
+            for (charge_point_id, kind), count in self.findings.items():
+                detail = self.details[charge_point_id, kind]
+                ConformanceFinding.objects.record(charge_point_id, kind, detail, count, now)
+            for key, count in self.refusals.items():
+                identity, address, reason = key
+                RefusedConnection.objects.record(
+                    identity=identity, address=address, reason=reason, count=count, **self.refused[key]
+                )
+
+
+class Journal:
+    """The notes of this process, and the leases of its sockets."""
+
+    def __init__(self) -> None:
+        self._notes = Notes()
+        self._sockets: dict[str, Callable[[], None]] = {}
+        self._tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+
+    def message(self, charge_point_id: int, direction: str, kind: int, frame: str, **fields: Any) -> None:
+        """Log one frame of the conversation."""
+        self._notes.messages.append(
+            Message(
+                charge_point_id=charge_point_id,
+                direction=direction,
+                kind=kind,
+                frame=frame[:FRAME_LENGTH].replace("\x00", ""),
+                **fields,
+            )
+        )
+        if direction == Message.Direction.RECEIVED:
+            self._notes.alive[charge_point_id] = timezone.now()
+
+    def finding(self, charge_point_id: int, kind: str, detail: str) -> None:
+        """Count a repair of what a charge point sent."""
+        self._notes.findings[charge_point_id, kind] += 1
+        self._notes.details[charge_point_id, kind] = detail
+
+    def refusal(self, *, identity: str, address: str, reason: str, path: str, protocols: str) -> None:
+        """Count a refused handshake; beyond so many kinds at once, a flood is one kind."""
+        key = (identity, address, reason)
+        if key not in self._notes.refusals and len(self._notes.refusals) >= MAXIMUM_KINDS:
+            key, path, protocols = ("", "", RefusedConnection.OVERFLOW), "", ""
+        self._notes.refusals[key] += 1
+        self._notes.refused[key] = {"path": path, "protocols": protocols}
+
+    def hold(self, channel_name: str, when_lost: Callable[[], None]) -> None:
+        """Keep this socket's lease; `when_lost` is called if another socket has taken the charge point over."""
+        self._sockets[channel_name] = when_lost
+
+    def release(self, channel_name: str) -> None:
+        self._sockets.pop(channel_name, None)
+
+    def start(self) -> None:
+        """Write and renew on the running loop from now on."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._tasks or self._tasks[loop].done():
+            self._tasks[loop] = loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        renewed_at = loop.time()
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()
+            if loop.time() - renewed_at >= RENEW_SECONDS:
+                renewed_at = loop.time()
+                await self._renew()
+                await self._end_forgotten()
+
+    async def flush(self) -> None:
+        """Write what has gathered; if the database refuses, keep it for the next time."""
+        notes, self._notes = self._notes, Notes()
+        if not notes:
+            return
+        try:
+            await in_database(notes.store, threads=upkeep_thread)
+        except Error as error:
+            logger.warning("The journal could not be written: %s", error)
+            self._put_back(notes)
+
+    def _put_back(self, notes: Notes) -> None:
+        notes.messages.extend(self._notes.messages)
+        notes.alive |= self._notes.alive
+        notes.findings.update(self._notes.findings)
+        notes.details |= self._notes.details
+        notes.refusals.update(self._notes.refusals)
+        notes.refused |= self._notes.refused
+        self._notes = notes
+
+    async def _renew(self) -> None:
+        names = list(self._sockets)
+        for start in range(0, len(names), CHUNK):
+            chunk = names[start : start + CHUNK]
+            try:
+                owned = await in_database(ChargePoint.objects.renew_leases, chunk, threads=upkeep_thread)
+            except Error as error:
+                logger.warning("Leases could not be renewed: %s", error)
+                return
+            for name in set(chunk) - owned:
+                if name in self._sockets:
+                    self._sockets[name]()
+
+    async def _end_forgotten(self) -> None:
+        try:
+            await in_database(Command.objects.end_forgotten, threads=upkeep_thread)
+        except Error as error:
+            logger.warning("Forgotten commands could not be ended: %s", error)
+
+
+journal = Journal()

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apikeys.models import ApiKey
+from apikeys.querysets import ChargePointOwnedQuerySet
+from chargepoints.models import ChargePoint, Transaction
+
+from . import payloads
+
+# How long after a remote start its transaction, or its tag's authorization, may still come.
+REMOTE_START_WINDOW = timedelta(minutes=10)
+FORGOTTEN_AT_ONCE = 500
+UNFINISHED = ["queued", "sent"]
+
+
+class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
+    def unfinished(self) -> CommandQuerySet:
+        return self.filter(state__in=UNFINISHED)
+
+    def claim(self, pk: uuid.UUID) -> Command | None:
+        """Take a queued command for sending; None where it has ended meanwhile, so that it is never sent late."""
+        with transaction.atomic():
+            queued = self.filter(pk=pk, state=Command.State.QUEUED)
+            if not queued.update(state=Command.State.SENT, sent_at=timezone.now()):
+                return None
+            command = self.select_related("charge_point").get(pk=pk)
+            command.hand_over_secret()
+        return command
+
+    def sent_within(self, charge_point: ChargePoint, seconds: float) -> list[float]:
+        """How many seconds ago each CALL left that went to the charge point in the last `seconds`, oldest first."""
+        now = timezone.now()
+        # A command leaves within its timeout, so the index on its creation finds it.
+        created = now - timedelta(seconds=seconds + settings.DYNAMO_COMMAND_TIMEOUT)
+        recent = self.filter(charge_point=charge_point, created_at__gt=created)
+        recent = recent.filter(sent_at__gt=now - timedelta(seconds=seconds)).order_by("sent_at")
+        return [(now - sent_at).total_seconds() for sent_at in recent.values_list("sent_at", flat=True) if sent_at]
+
+    def end_forgotten(self) -> None:
+        """End as timed out what nobody waits for any more: the worker or the caller died."""
+        patience = timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT + 60)
+        for command in self.unfinished().filter(created_at__lt=timezone.now() - patience)[:FORGOTTEN_AT_ONCE]:
+            command.end(Command.State.TIMED_OUT)
+
+    def remote_starts(self, charge_point: ChargePoint, id_tag: str, connector_id: int | None = None) -> list[Command]:
+        """Recent remote starts with this tag that have caused no transaction yet, newest first."""
+        recent = self.filter(
+            charge_point=charge_point,
+            action="RemoteStartTransaction",
+            state__in=[Command.State.SENT, Command.State.ACCEPTED, Command.State.TIMED_OUT],
+            created_at__gt=timezone.now() - REMOTE_START_WINDOW,
+            transaction=None,
+        ).order_by("-created_at")
+        return [command for command in recent if command.means(id_tag, connector_id)]
+
+
+class Command(models.Model):
+    """One CALL to a charge point, whatever became of it; its id is the OCPP message id."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        SENT = "sent"
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+        CALL_ERROR = "call_error"
+        TIMED_OUT = "timed_out"
+        LOST = "lost"
+        RATE_LIMITED = "rate_limited"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="commands")
+    api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="commands")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="commands")
+    request_id = models.CharField(max_length=100, blank=True)
+    action = models.CharField(max_length=40)
+    payload = models.JSONField()
+    state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
+    is_late = models.BooleanField(
+        default=False, help_text="The answer came after the caller had been told of a timeout."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    response = models.JSONField(null=True, blank=True, help_text="The payload of the CALLRESULT.")
+    error_code = models.CharField(max_length=50, blank=True)
+    error_description = models.TextField(blank=True)
+    error_details = models.JSONField(null=True, blank=True)
+    response_time_ms = models.PositiveIntegerField(null=True, blank=True)
+    transaction = models.ForeignKey(
+        Transaction, models.SET_NULL, null=True, blank=True, related_name="commands", help_text="What it started."
+    )
+
+    objects = CommandQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["charge_point", "-created_at"]),
+            models.Index(fields=["-created_at"]),
+            models.Index(fields=["created_at"], condition=models.Q(state__in=UNFINISHED), name="command_unfinished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.id}"
+
+    @property
+    def status(self) -> str:
+        """The `status` that the charge point answered, or ''."""
+        answered = self.response.get("status") if isinstance(self.response, dict) else None
+        return answered if isinstance(answered, str) else ""
+
+    def means(self, id_tag: str, connector_id: int | None) -> bool:
+        """Whether this remote start asked for that tag, on that connector if both name one."""
+        wanted = self.payload.get("connectorId")
+        same_connector = connector_id is None or wanted is None or wanted == connector_id
+        return same_connector and str(self.payload.get("idTag", "")).upper() == id_tag.upper()
+
+    def hand_over_secret(self) -> None:
+        """Let a password on its way be used, whether it is answered or not; from now on the row no longer tells it."""
+        password = payloads.secret(self.action, self.payload)
+        if password:
+            self.charge_point.offer_password(password)
+            Command.objects.filter(pk=self.pk).update(payload=payloads.masked(self.action, self.payload))
+
+    def end(self, state: str, **answer: Any) -> bool:
+        """Move an unfinished command to its end; False where another end was first."""
+        values = {"state": state, "ended_at": timezone.now(), **self._hidden(), **answer}
+        if not Command.objects.unfinished().filter(pk=self.pk).update(**values):
+            return False
+        self._assign(values)
+        return True
+
+    def give_up(self, reason: str) -> bool:
+        """End a command that no socket has taken for sending; False where one has, or it has ended."""
+        ended = {"state": self.State.LOST, "ended_at": timezone.now(), "error_description": reason}
+        values = {**ended, **self._hidden()}
+        if not Command.objects.filter(pk=self.pk, state=self.State.QUEUED).update(**values):
+            return False
+        self._assign(values)
+        return True
+
+    def complete(self, state: str, **answer: Any) -> bool:
+        """Store the charge point's answer, also over a timeout; False where the command had another end."""
+        with transaction.atomic():
+            return self.end(state, **answer) or self.complete_late(state, **answer)
+
+    def complete_late(self, state: str, **answer: Any) -> bool:
+        """Store an answer over a timeout; False where that was not the command's end."""
+        values = {"state": state, "ended_at": timezone.now(), "is_late": True, **answer}
+        if not Command.objects.filter(pk=self.pk, state=self.State.TIMED_OUT).update(**values):
+            return False
+        self._assign(values)
+        return True
+
+    def withdraw_secret(self) -> None:
+        """Forget the password that the charge point refused, unless it is being told another."""
+        if not payloads.secret(self.action, self.payload):
+            return
+        later = Command.objects.filter(charge_point=self.charge_point, action=self.action)
+        later = later.filter(created_at__gt=self.created_at, sent_at__gt=self.sent_at)
+        if not any(payloads.secret(command.action, command.payload) for command in later):
+            self.charge_point.withdraw_password()
+
+    def link(self, started: Transaction) -> bool:
+        """Note the transaction that this remote start caused; False where it had caused another before."""
+        return bool(Command.objects.filter(pk=self.pk, transaction=None).update(transaction=started))
+
+    def _hidden(self) -> dict[str, Any]:
+        hides = payloads.secret(self.action, self.payload)
+        return {"payload": payloads.masked(self.action, self.payload)} if hides else {}
+
+    def _assign(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+class Message(models.Model):
+    """One frame of the OCPP conversation, as it went over the wire."""
+
+    class Direction(models.TextChoices):
+        RECEIVED = "in", "from charge point"
+        SENT = "out", "to charge point"
+
+    class Kind(models.IntegerChoices):
+        MALFORMED = 0, "malformed"
+        CALL = 2, "CALL"
+        CALL_RESULT = 3, "CALLRESULT"
+        CALL_ERROR = 4, "CALLERROR"
+
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="messages")
+    direction = models.CharField(max_length=3, choices=Direction)
+    kind = models.PositiveSmallIntegerField(choices=Kind)
+    message_id = models.CharField(max_length=36, blank=True)
+    action = models.CharField(max_length=40, blank=True)
+    frame = models.TextField(help_text="The text of the frame; a very long one is cut.")
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = ChargePointOwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["charge_point", "-id"]), models.Index(fields=["at"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_direction_display()} {self.get_kind_display()} {self.action}".strip()
+
+
+class RefusedConnectionQuerySet(models.QuerySet["RefusedConnection"]):
+    def for_user(self, user: Any) -> RefusedConnectionQuerySet:
+        """Refusals of charge points that the user may see; an unknown identity is nobody's, so a superuser's."""
+        if user.is_superuser:
+            return self
+        return self.filter(identity__in=ChargePoint.objects.for_user(user).values("identity"))
+
+    def record(self, *, identity: str, address: str, reason: str, path: str, protocols: str, count: int) -> None:
+        """Count a refused handshake on the row of its kind; a flood of new kinds is counted on one row."""
+        known = {"identity": identity, "address": address, "reason": reason}
+        counted = {"count": F("count") + count, "last_at": timezone.now(), "path": path, "protocols": protocols}
+        if self.filter(**known).update(**counted):
+            return
+        if self.filter(address=address).count() >= RefusedConnection.ROWS_PER_ADDRESS or (
+            self.count() >= RefusedConnection.ROWS
+        ):
+            known = {"identity": "", "address": "", "reason": RefusedConnection.OVERFLOW}
+            counted["path"] = counted["protocols"] = ""
+            if self.filter(**known).update(**counted):
+                return
+        try:
+            with transaction.atomic():
+                self.create(**known, path=counted["path"], protocols=counted["protocols"], count=count)
+        except IntegrityError:
+            self.filter(**known).update(**counted)
+
+
+class RefusedConnection(models.Model):
+    """A kind of WebSocket handshake that was refused; repeats are counted."""
+
+    OVERFLOW = "more kinds than are listed"
+    ROWS = 5_000
+    ROWS_PER_ADDRESS = 100
+
+    identity = models.CharField(max_length=100, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    reason = models.CharField(max_length=100)
+    path = models.CharField(max_length=300, blank=True)
+    protocols = models.CharField("offered protocols", max_length=200, blank=True)
+    count = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField(default=timezone.now)
+    last_at = models.DateTimeField(default=timezone.now)
+
+    objects = RefusedConnectionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-last_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["identity", "address", "reason"], name="refused_connection_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.identity or self.path}: {self.reason}"

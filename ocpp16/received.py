@@ -1,0 +1,49 @@
+"""A CALL from a charge point as its handler sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from chargepoints.models import ChargePoint
+
+from . import times
+from .payloads import InvalidPayload
+
+MAXIMUM_INTEGER = 2**31 - 1
+MAXIMUM_METER = 2**63 - 1
+
+
+@dataclass
+class Received:
+    """A CALL whose payload has been read, and from whom."""
+
+    charge_point: ChargePoint
+    action: str
+    payload: dict[str, Any]
+    findings: dict[str, str]
+    received_at: datetime = field(default_factory=timezone.now)
+
+    def time(self, name: str = "timestamp", holder: dict[str, Any] | None = None) -> datetime:
+        """The moment in a field, repaired where it is none, which is a finding."""
+        text = (self.payload if holder is None else holder).get(name)
+        if text is None:
+            return self.received_at
+        moment, repaired = times.read(text, self.received_at)
+        if repaired:
+            self.findings[f"{self.action}.{name}"] = repaired
+        return moment
+
+    def integer(self, name: str, minimum: int = 0, maximum: int = MAXIMUM_INTEGER) -> int:
+        """The integer in a field, within the bounds."""
+        value: int = self.payload[name]
+        if not minimum <= value <= maximum:
+            raise InvalidPayload("PropertyConstraintViolation", f"{name} must be {minimum} to {maximum}.")
+        return value
+
+    def text(self, name: str, length: int = 255) -> str:
+        """The text in a field, '' where there is none."""
+        return str(self.payload.get(name, ""))[:length]
