@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
+
+from .examples import ACTIVE_TRANSACTIONS, CHARGE_POINT_STATUSES
+from .models import ChargePoint, Connector
+from .models.charge_point import IDENTITY_FORBIDDEN
+from .serializers import ActiveTransactionsSerializer, StatusesSerializer, StatusQuerySerializer
+
+
+class OfOrganization:
+    """Confines a view to the organization of the key: the only place where the API's tenancy is applied."""
+
+    request: Any
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return super().get_queryset().for_organization(self.request.auth.organization)  # type: ignore[misc]
+
+    def get_charge_point(self, identity: str) -> ChargePoint:
+        """The organization's charge point, or 404: another organization's is exactly like one that does not exist."""
+        found = None if IDENTITY_FORBIDDEN.search(identity) else self.get_queryset().filter(identity=identity).first()
+        if found is None:
+            raise NotFound("There is no such charge point in your organization.")
+        return found
+
+
+class ActiveTransactionsView(OfOrganization, GenericAPIView[ChargePoint]):
+    """All currently active charging transactions of a charge point, online or not, the oldest first."""
+
+    http_method_names = ["get", "head"]
+    required_scope = WRITE_CHARGE_POINTS
+    queryset = ChargePoint.objects.all()
+    serializer_class = ActiveTransactionsSerializer
+
+    @extend_schema(
+        operation_id="active_transactions",
+        summary="List active transactions",
+        tags=["Reads"],
+        examples=[ACTIVE_TRANSACTIONS],
+    )
+    def get(self, request: Request, charge_point_id: str) -> Response:
+        charge_point = self.get_charge_point(charge_point_id)
+        active = list(charge_point.transactions.active().order_by("started_at", "pk"))
+        body = {"charge_point_id": charge_point.identity, "active_transactions": active, "total": len(active)}
+        return Response(self.get_serializer(body).data)
+
+
+class ChargePointStatusView(OfOrganization, GenericAPIView[ChargePoint]):
+    """The OCPP status of all charge points of the organization, by id.
+
+    Connector 0, the charge point itself, is listed only while it reports something other than Available.
+    """
+
+    http_method_names = ["get", "head"]
+    required_scope = READ_CHARGE_POINTS
+    queryset = ChargePoint.objects.all()
+    serializer_class = StatusesSerializer
+
+    @extend_schema(
+        operation_id="charge_points_status",
+        summary="List the statuses of charge points",
+        tags=["Reads"],
+        parameters=[StatusQuerySerializer],
+        examples=[CHARGE_POINT_STATUSES],
+    )
+    def get(self, request: Request) -> Response:
+        query = StatusQuerySerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        page, per_page = query.validated_data["page"], query.validated_data["per_page"]
+        found = with_status(self.get_queryset(), query.validated_data.get("status", ""))
+        total, start = found.count(), (page - 1) * per_page
+        rows = for_display(found)[start : start + per_page] if start < total else []
+        body = {"charge_points": rows, "total": total, "page": page, "per_page": per_page}
+        return Response(self.get_serializer(body).data)
+
+
+# A connector that has reported nothing yet is not listed, nor is the charge point itself while all is well.
+LISTED = ~Q(status="") & ~Q(connector_id=0, status="Available")
+
+
+def with_status(charge_points: QuerySet[ChargePoint], status: str) -> QuerySet[ChargePoint]:
+    """Those with at least one listed connector in that status; all for ''."""
+    if not status:
+        return charge_points
+    connectors = Connector.objects.filter(LISTED, charge_point=OuterRef("pk"), status=status)
+    return charge_points.filter(Exists(connectors))
+
+
+def for_display(charge_points: QuerySet[ChargePoint]) -> QuerySet[ChargePoint]:
+    """With what the list shows, in two queries; online by the database's clock, which also writes the leases."""
+    listed = Prefetch("connectors", Connector.objects.filter(LISTED).order_by("connector_id"), to_attr="listed")
+    online = Exists(ChargePoint.objects.online().filter(pk=OuterRef("pk")))
+    return charge_points.annotate(online=online).prefetch_related(listed).order_by("identity")

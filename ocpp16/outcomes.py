@@ -1,0 +1,129 @@
+"""What becomes of our CALLs: their answers stored, and the effects of accepted ones kept."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DatabaseError, transaction
+from django.utils.dateparse import parse_datetime
+
+from chargepoints.models import ChargePoint, ChargingProfile, Reservation
+
+from .frames import CallError, CallResult
+from .models import Command
+from .payloads import fits_response
+
+logger = logging.getLogger(__name__)
+
+
+def end(command_id: uuid.UUID, state: str) -> None:
+    """Move a command to its end, unless another end was first."""
+    command = Command.objects.filter(pk=command_id).first()
+    if command is not None:
+        command.end(state)
+
+
+def complete(
+    charge_point_id: int, command_id: uuid.UUID, frame: CallResult | CallError, milliseconds: int | None
+) -> Command | None:
+    """Store the answer, with its effect; None where the charge point has no command of this id.
+
+    Without `milliseconds` the answer is to no CALL in flight, so only one that timed out can be meant.
+    """
+    commands = Command.objects.select_related("charge_point")
+    command = commands.filter(pk=command_id, charge_point_id=charge_point_id).first()
+    if command is None:
+        return None
+    with transaction.atomic():
+        store = command.complete_late if milliseconds is None else command.complete
+        if store(response_time_ms=milliseconds, **read(command.action, frame)):
+            keep_effect(command)
+            if command.status not in ("Accepted", "RebootRequired"):
+                command.withdraw_secret()
+    return command
+
+
+def read(action: str, frame: CallResult | CallError) -> dict[str, Any]:
+    """The fields of a Command that an answer fills."""
+    if isinstance(frame, CallError):
+        return {
+            "state": Command.State.CALL_ERROR,
+            "error_code": frame.code[:50],
+            "error_description": frame.description,
+            "error_details": frame.details,
+        }
+    if not fits_response(action, frame.payload):
+        description = "The answer does not fit the schema of OCPP 1.6."
+        return {"state": Command.State.REJECTED, "response": frame.payload, "error_description": description}
+    rejected = frame.payload.get("status") == "Rejected"
+    return {"state": Command.State.REJECTED if rejected else Command.State.ACCEPTED, "response": frame.payload}
+
+
+def asks_for(command: Command) -> set[str]:
+    """The actions that a charge point may send in any registration state because of this command."""
+    if command.action not in ("TriggerMessage", "ExtendedTriggerMessage"):
+        return set()
+    requested = command.payload.get("requestedMessage", "")
+    return {"SignCertificate" if requested == "SignChargePointCertificate" else requested}
+
+
+def keep_effect(command: Command) -> None:
+    """Keep what an accepted command changed; a failure here must not lose the answer."""
+    effect = EFFECTS.get(command.action)
+    if effect is None or command.status not in ("Accepted", "Scheduled"):
+        return
+    try:
+        with transaction.atomic():
+            effect(command.charge_point, command.payload, command.status)
+    except (DatabaseError, KeyError, OverflowError, TypeError, ValueError):
+        logger.exception("The effect of %s could not be kept", command)
+
+
+def reserve(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+    # JSON Schema's date-time may be in lower case, Django's may not.
+    expires_at = parse_datetime(payload["expiryDate"].upper())
+    if expires_at is None:
+        raise ValueError(payload["expiryDate"])
+    Reservation.objects.reserve(
+        charge_point,
+        payload["reservationId"],
+        connector_id=payload["connectorId"],
+        id_tag=payload["idTag"],
+        parent_id_tag=payload.get("parentIdTag", ""),
+        expires_at=expires_at,
+    )
+
+
+def cancel_reservation(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+    Reservation.objects.end(charge_point, payload["reservationId"], Reservation.State.CANCELLED)
+
+
+def change_availability(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+    charge_point.change_availability(payload["connectorId"], payload["type"], scheduled=status == "Scheduled")
+
+
+def set_charging_profile(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+    ChargingProfile.objects.install(charge_point, payload["connectorId"], payload["csChargingProfiles"])
+
+
+def clear_charging_profile(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+    fields = {
+        "id": "charging_profile_id",
+        "connectorId": "connector_id",
+        "chargingProfilePurpose": "purpose",
+        "stackLevel": "stack_level",
+    }
+    wanted = {fields[name]: value for name, value in payload.items() if name in fields}
+    ChargingProfile.objects.filter(charge_point=charge_point, **wanted).clear()
+
+
+EFFECTS: dict[str, Callable[[ChargePoint, dict[str, Any], str], None]] = {
+    "CancelReservation": cancel_reservation,
+    "ChangeAvailability": change_availability,
+    "ClearChargingProfile": clear_charging_profile,
+    "ReserveNow": reserve,
+    "SetChargingProfile": set_charging_profile,
+}

@@ -1,0 +1,101 @@
+"""Our CALLs to one charge point: which may go out when, and the one that is in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+
+from .frames import CallError, CallResult
+
+RATE = 10
+WINDOW = 1.0
+MARGIN = 0.02
+
+
+class Window:
+    """A sliding window of RATE moments in WINDOW seconds of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._moments: deque[float] = deque(maxlen=RATE)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the window has room; 0 where it has now."""
+        if len(self._moments) < RATE:
+            return 0.0
+        return max(0.0, self._moments[0] + WINDOW - now)
+
+    def add(self, now: float) -> None:
+        self._moments.append(now)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A command that waits for its turn or its answer; `reply_channel` is told of its end."""
+
+    command_id: uuid.UUID
+    reply_channel: str
+    action: str = ""
+    sent_at: float = 0.0
+    answer: asyncio.Future[CallResult | CallError] = field(default_factory=lambda: asyncio.Future())
+
+
+class Outgoing:
+    """The queue of one socket's commands, and the one that was taken from it and has not ended."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Waiting] = asyncio.Queue()
+        self.taken: Waiting | None = None
+        self._admitted, self._sent = Window(), Window()
+
+    def recall(self, ages: list[float], now: float) -> None:
+        """Count CALLs that left through an earlier socket, so that a new one does not start the second anew."""
+        for age in ages:
+            self._admitted.add(now - age)
+            self._sent.add(now - age)
+
+    def admit(self, waiting: Waiting, now: float) -> float:
+        """Queue a command and return 0, or the seconds after which there is room for one."""
+        delay = self._admitted.wait(now)
+        if not delay:
+            self._admitted.add(now)
+            self.queue.put_nowait(waiting)
+        return delay
+
+    async def next(self) -> Waiting:
+        """Take the next command once the wire may carry it: a slow answer must not turn a queue into a burst."""
+        self.taken = await self.queue.get()
+        loop = asyncio.get_running_loop()
+        # A little more than the window: the peer's clock must not see an eleventh in its second either.
+        await asyncio.sleep(self._sent.wait(loop.time() - MARGIN))
+        return self.taken
+
+    def sent(self, now: float) -> None:
+        """Note that a CALL has left."""
+        self._sent.add(now)
+
+    def answered(self, frame: CallResult | CallError) -> bool:
+        """Hand an answer to the command in flight, of several the first; False if it is not that one's, or late."""
+        waiting = self.taken
+        if waiting is None or not self.is_taken(frame.message_id) or waiting.answer.cancelled():
+            return False
+        if not waiting.answer.done():
+            waiting.answer.set_result(frame)
+        return True
+
+    def is_taken(self, message_id: str) -> bool:
+        """Whether this is the id of the command that was taken and has not ended."""
+        return self.taken is not None and str(self.taken.command_id) == message_id
+
+    def action_of(self, message_id: str) -> str:
+        """What the answer with this id answers, if that is in flight."""
+        return self.taken.action if self.taken is not None and self.is_taken(message_id) else ""
+
+    def drain(self) -> list[Waiting]:
+        """Take back every command that can no longer be answered."""
+        left = [self.taken] if self.taken is not None else []
+        while not self.queue.empty():
+            left.append(self.queue.get_nowait())
+        self.taken = None
+        return left

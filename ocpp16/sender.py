@@ -1,0 +1,163 @@
+"""Our side of the conversation with one charge point: CALLs that go out, and their ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import Error
+
+from chargepoints.database import in_database
+from chargepoints.models import ChargePoint
+
+from . import frames, outcomes
+from .journal import journal
+from .models import Command
+from .outgoing import Outgoing, Waiting
+from .payloads import in_order, masked
+
+logger = logging.getLogger(__name__)
+
+LAYER_SECONDS = 2
+DEPENDENT_SECONDS = 1
+RETRY_SECONDS = (0.1, 0.5)
+
+
+class CommandSender:
+    """Takes the commands for one socket, sends them one at a time by `write`, and sees each to its end.
+
+    `triggered` holds the actions that we have asked the charge point for; `committing` is unset while an answer is
+    being written that a command may depend on.
+    """
+
+    def __init__(self, charge_point: ChargePoint, write: Callable[[str, int, str, str, str], Awaitable[None]]) -> None:
+        self.charge_point, self.write = charge_point, write
+        self.outgoing = Outgoing()
+        self.triggered: set[str] = set()
+        self.committing = asyncio.Event()
+        self.committing.set()
+        self.is_closed = False
+
+    async def admit(self, event: dict[str, str]) -> None:
+        """Queue a command that the channel layer brought, or tell its sender that there are too many."""
+        waiting = Waiting(uuid.UUID(event["command"]), event["reply_channel"])
+        if self.is_closed:
+            await self.end(waiting, Command.State.LOST)
+            return
+        delay = self.outgoing.admit(waiting, asyncio.get_running_loop().time())
+        await self.reply(waiting, "limited" if delay else "queued")
+
+    async def run(self) -> None:
+        """Send CALLs one at a time, each when the one before has been answered or has timed out."""
+        while not self.is_closed:
+            waiting = await self.outgoing.next()
+            try:
+                await self.send_command(waiting)
+            except Error as error:
+                logger.warning("Command %s: %s", waiting.command_id, error)
+                await self.reply(waiting, "ended" if waiting.sent_at else "unavailable")
+            self.outgoing.taken = None
+
+    async def send_command(self, waiting: Waiting) -> None:
+        # The CALL may depend on an answer that is just being written: that leaves first.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.committing.wait(), DEPENDENT_SECONDS)
+        command = await in_database(Command.objects.claim, waiting.command_id)
+        if command is None:
+            return
+        waiting.action = command.action
+        call = (str(command.id), command.action)
+        text = frames.call(*call, in_order(command.action, command.payload))
+        logged = frames.call(*call, in_order(command.action, masked(command.action, command.payload)))
+        # From now on: what we ask for may come before the answer that promises it has been stored.
+        self.triggered |= outcomes.asks_for(command)
+        waiting.sent_at = asyncio.get_running_loop().time()
+        self.outgoing.sent(waiting.sent_at)
+        await self.write(text, frames.CALL, *call, logged)
+        try:
+            await asyncio.wait_for(waiting.answer, settings.DYNAMO_COMMAND_TIMEOUT)
+        except TimeoutError:
+            await self.end(waiting, Command.State.TIMED_OUT)
+            return
+        await self.complete_answered(waiting)
+
+    async def complete_answered(self, waiting: Waiting) -> None:
+        milliseconds = round((asyncio.get_running_loop().time() - waiting.sent_at) * 1000)
+        await self.complete(waiting.command_id, waiting.answer.result(), milliseconds)
+        await self.reply(waiting, "ended")
+
+    async def settle(self, waiting: Waiting) -> None:
+        """End a command that the socket's end overtook; one whose answer has come keeps it."""
+        if waiting.answer.cancelled() or not waiting.answer.done():
+            await self.end(waiting, Command.State.LOST)
+            return
+        try:
+            await self.complete_answered(waiting)
+        except Error as error:
+            logger.warning("Command %s: %s", waiting.command_id, error)
+            await self.reply(waiting, "ended")
+
+    async def complete(
+        self, command_id: uuid.UUID, frame: frames.CallResult | frames.CallError, ms: int | None
+    ) -> bool:
+        """Store the answer to a command of this charge point; False if there is none of this id."""
+        command = await self.store(command_id, frame, ms)
+        if command is not None and command.status != "Accepted":
+            self.triggered -= outcomes.asks_for(command)
+        return command is not None
+
+    async def store(
+        self, command_id: uuid.UUID, frame: frames.CallResult | frames.CallError, ms: int | None
+    ) -> Command | None:
+        """outcomes.complete, tried again through a short absence of the database: the answer comes only once."""
+        for seconds in RETRY_SECONDS:
+            with suppress(Error):
+                return await in_database(outcomes.complete, self.charge_point.pk, command_id, frame, ms)
+            await asyncio.sleep(seconds)
+        return await in_database(outcomes.complete, self.charge_point.pk, command_id, frame, ms)
+
+    async def complete_late(self, frame: frames.CallResult | frames.CallError) -> None:
+        """An answer to no CALL in flight: that of a command that timed out, or one to ignore."""
+        try:
+            command_id = uuid.UUID(frame.message_id)
+            if self.outgoing.is_taken(frame.message_id):  # its timeout is just being stored
+                await in_database(outcomes.end, command_id, Command.State.TIMED_OUT)
+            known = await self.complete(command_id, frame, None)
+        except (ValueError, Error):
+            known = False
+        if not known:
+            journal.finding(self.charge_point.pk, "answer to an unknown message id", frame.message_id)
+
+    async def end(self, waiting: Waiting, state: str) -> None:
+        """Bring a command that the socket's end overtook to its own end."""
+        try:
+            await in_database(outcomes.end, waiting.command_id, state)
+        except Error as error:
+            logger.warning("Command %s: %s", waiting.command_id, error)
+        await self.reply(waiting, "ended")
+
+    async def reply(self, waiting: Waiting, state: str) -> None:
+        event = {"type": "command.state", "command": str(waiting.command_id), "state": state}
+        await notify(waiting.reply_channel, event)
+
+    def answered(self, frame: frames.CallResult | frames.CallError) -> bool:
+        """Hand an answer to the command in flight; False if it is not that one's."""
+        return self.outgoing.answered(frame)
+
+    async def close(self) -> None:
+        """Bring every command to its end: the socket is gone."""
+        for waiting in self.outgoing.drain():
+            await self.settle(waiting)
+
+
+async def notify(channel: str, event: dict[str, str]) -> None:
+    """Send to another channel; whoever waits there also has a deadline, so a failure is only logged."""
+    try:
+        await asyncio.wait_for(get_channel_layer().send(channel, event), LAYER_SECONDS)
+    except Exception as error:
+        logger.warning("The channel layer is not there: %s", error)
