@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from dynamo.reachability import claim_data_folder, require_services, unapplied_migrations
+from dynamo.server import PortInUse, serve
+
+
+def port_number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ArgumentTypeError(f"{text!r} is no port between 1 and 65535.")
+    return int(text)
+
+
+def add_address_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="The address to listen on; 0.0.0.0 for all of IPv4.")
+    parser.add_argument("--port", default=8000, type=port_number)
+
+
+class Command(BaseCommand):
+    help = "Run the server alone: no set-up, no demo. For containers and further workers."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_address_arguments(parser)
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        require_services()
+        claim_data_folder()
+        missing = unapplied_migrations()
+        if missing:
+            raise CommandError(f"{missing} migrations are not applied: run `python3 manage.py migrate` first.")
+        try:
+            serve(host, port, on_ready=lambda: self.stdout.write(f"Dynamo listens on {host}:{port}."))
+        except PortInUse as error:
+            raise CommandError(str(error)) from None

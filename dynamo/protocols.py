@@ -1,0 +1,243 @@
+"""Daphne's protocols, with refusals that carry a status and bounds on what a peer can make us hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.web import http
+
+from ocpp16.journal import journal
+
+from .middleware import sane_request_id
+
+# Twisted knows no phrase for the status that most refusals of commands have.
+http.RESPONSES[422] = b"Unprocessable Content"
+
+MAXIMUM_BODY = 1024 * 1024
+ABANDON_SECONDS = 10
+MAXIMUM_UNSENT = 1024 * 1024
+MAXIMUM_QUEUED = 64
+MAXIMUM_HELD = 8 * 1024 * 1024
+MAXIMUM_EARLY = 64 * 1024
+UNSENT_SECONDS = 30
+CONNECT_SECONDS = 60
+PING_SECONDS = 20
+# A peer that has answered pings and falls silent for this long is gone, though its TCP connection may look alive.
+SILENCE_SECONDS = 45
+# Seconds; the last in milliseconds: how long what we sent may stay unacknowledged.
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+UNPRINTABLE = re.compile(rb"[^!-~]")
+
+
+class ChargePointProtocol(WebSocketProtocol):
+    """A WebSocket whose handshake can be denied with any HTTP status, and that bounds what its peer makes us hold."""
+
+    send_pings = True
+    answers_pings = False
+    unsent_since: float | None = None
+    paused = False
+    early = b""
+    held = 0
+
+    def connectionMade(self) -> None:  # noqa: N802  Twisted's name
+        super().connectionMade()
+        self.heard_at = self.pinged_at = time.monotonic()
+        self._watch_connection()
+
+    def _watch_connection(self) -> None:
+        """Have the kernel find out about a peer that lost its power: many answer no pings."""
+        connection = self.transport.getHandle()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE.items():
+            if hasattr(socket, option):  # each system has its own
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self.heard_at = time.monotonic()
+        if not hasattr(self, "handshake_deferred"):
+            super().dataReceived(data)
+            return
+        # Frames that came before our answer to the handshake, which Autobahn would take for more of the request.
+        self.early += data
+        if len(self.early) > MAXIMUM_EARLY:
+            self.dropConnection(abort=True)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+        super().onMessage(payload, isBinary)
+        self.held += len(payload)
+        if not self.paused and (self.application_queue.qsize() >= MAXIMUM_QUEUED or self.held > MAXIMUM_HELD):
+            self.paused = True
+            self.transport.pauseProducing()
+
+    def onPong(self, payload: bytes) -> None:  # noqa: N802
+        self.answers_pings = True
+
+    def taken(self, message: dict[str, Any]) -> None:
+        """Called when the application has taken a message: read on if the queue has room again."""
+        self.held -= len((message.get("text") or "").encode())
+        if self.paused and self.application_queue.qsize() < MAXIMUM_QUEUED // 2 and self.held <= MAXIMUM_HELD:
+            self.paused = False
+            self.transport.resumeProducing()
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.http.response.start":
+            self.denial = message
+        elif message["type"] == "websocket.http.response.body":
+            self.deny(self.denial["status"], self.denial["headers"], message["body"])
+        elif message["type"] == "websocket.close" and self.state == self.STATE_OPEN:
+            self.sendClose(code=message.get("code") or 1000, reason=message.get("reason"))
+        else:
+            self.send_pings = message.get("dynamo.send_pings", self.send_pings)
+            super().handle_reply(message)
+            if message["type"] == "websocket.accept" and self.early:
+                early, self.early = self.early, b""
+                self.dataReceived(early)
+
+    def deny(self, status: int, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes = b"") -> None:
+        """End the handshake with an HTTP response instead of an upgrade."""
+        if not hasattr(self, "handshake_deferred"):
+            return
+        del self.handshake_deferred
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+        lines += [name + b": " + value for name, value in headers]
+        lines += [b"Content-Length: %d" % len(body), b"Connection: close", b"", body]
+        self.sendData(b"\r\n".join(lines))
+        self.dropConnection(abort=False)
+        self.server.protocol_disconnected(self)
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:  # noqa: N802, N803
+        """Refuse what is no handshake of RFC 6455, where operations staff see it."""
+        journal.start()
+        path = getattr(self, "http_request_uri", "").replace("\x00", "")[:300]
+        address = self.transport.getPeer().host
+        journal.refusal(identity="", address=address, reason="no WebSocket handshake", path=path, protocols="")
+        super().failHandshake(reason, code, responseHeaders)
+
+    def sendClose(self, code: int | None = None, reason: str | None = None) -> None:  # noqa: N802
+        """Close with any code of RFC 6455: Autobahn's own method knows only 1000 and those of applications."""
+        self.sendCloseFrame(code=code, reasonUtf8=(reason or "").encode()[:123])
+
+    def serverReject(self) -> None:  # noqa: N802
+        self.deny(403)
+
+    def serverSend(self, content: Any, binary: bool = False) -> None:  # noqa: N802
+        if not self.unsent():
+            self.unsent_since = None  # taken between two checks
+        super().serverSend(content, binary)
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: N802
+        super().sendData(data, sync, chopsize)
+        if self.unsent() > MAXIMUM_UNSENT:
+            self.dropConnection(abort=True)
+
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken from us yet."""
+        return len(self.transport.dataBuffer) - self.transport.offset + self.transport._tempDataLen
+
+    def check_timeouts(self) -> None:
+        """Called by Daphne every two seconds."""
+        now = time.monotonic()
+        if self.state == self.STATE_CONNECTING:
+            if now - self.heard_at > CONNECT_SECONDS:
+                self.deny(503, [(b"Retry-After", b"30")])
+        elif self.state == self.STATE_OPEN:
+            self._check_unsent(now)
+            self._check_silence(now)
+
+    def _check_unsent(self, now: float) -> None:
+        if not self.unsent():
+            self.unsent_since = None
+        elif self.unsent_since is None:
+            self.unsent_since = now
+        elif now - self.unsent_since > UNSENT_SECONDS:
+            self.dropConnection(abort=True)
+
+    def _check_silence(self, now: float) -> None:
+        silence = now - self.heard_at
+        if self.answers_pings and silence > SILENCE_SECONDS and not self.paused:
+            self.dropConnection(abort=True)
+        elif self.send_pings and min(silence, now - self.pinged_at) > PING_SECONDS:
+            self.pinged_at = now
+            self.sendPing()
+
+
+class ChargePointFactory(WebSocketFactory):
+    protocol = ChargePointProtocol
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # A peer that breaks a rule is told which by a close code, where the default would just hang up.
+        self.setProtocolOptions(failByDrop=False)
+
+
+class Request(WebRequest):
+    """An HTTP request whose body is cut while it arrives, not after it filled the disk."""
+
+    body_length = 0
+    is_refused = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # Forms are Django's to parse; Twisted would answer a broken one by itself.
+        super().__init__(*args, parsePOSTFormSubmission=False, **options)
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's name
+        super().gotLength(length)
+        if length is not None and length > MAXIMUM_BODY:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        self.body_length += len(data)
+        if not self.is_refused and self.body_length > MAXIMUM_BODY:
+            self._refuse()
+        if not self.is_refused:
+            super().handleContentChunk(data)
+        elif self.body_length > 16 * MAXIMUM_BODY:
+            self.channel.transport.abortConnection()
+
+    def process(self) -> Any:
+        if self.is_refused:
+            return self.channel.loseConnection()
+        if self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket":
+            self._ease_handshake()
+        return super().process()
+
+    def _ease_handshake(self) -> None:
+        """Take away what Autobahn refuses charge points for, though it does no harm: an Origin, a word said twice."""
+        headers = self.requestHeaders
+        # No browser's cookies open this door, so the origin of a page says nothing here.
+        headers.removeHeader(b"Origin")
+        offered = b",".join(headers.getRawHeaders(b"Sec-WebSocket-Protocol", []))
+        protocols = [UNPRINTABLE.sub(b"?", word.strip()) for word in offered.split(b",") if word.strip()]
+        headers.removeHeader(b"Sec-WebSocket-Protocol")
+        if protocols:
+            headers.addRawHeader(b"Sec-WebSocket-Protocol", b", ".join(dict.fromkeys(protocols)))
+
+    def _refuse(self) -> None:
+        # The rest of the body is read and dropped: closing at once would reset the connection under our answer.
+        self.is_refused = True
+        error = {"code": "payload_too_large", "message": "The body is larger than 1 MiB.", "details": {}}
+        body = json.dumps({"error": error}).encode()
+        request_id = sane_request_id(self.getHeader("X-Request-Id") or "")
+        head = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        head += f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.channel.transport.write(head.encode() + body)
+        self.channel.callLater(ABANDON_SECONDS, self._abandon)
+
+    def _abandon(self) -> None:
+        if self.channel is not None:
+            self.channel.transport.abortConnection()
+
+
+class RequestFactory(HTTPFactory):
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Request
+        return protocol

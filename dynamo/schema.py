@@ -1,0 +1,107 @@
+"""What the OpenAPI document says of every operation alike: how errors look, and which are to be expected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import envelope
+
+ENVELOPE = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string", "description": "One sentence a person can act on."},
+                "details": {"type": "object", "additionalProperties": True},
+            },
+        }
+    },
+}
+
+ALWAYS = (401, 403, 500, 503)
+WITH_INPUT = (400,)
+WITH_CHARGE_POINT = (404,)
+COMMANDS = (408, 413, 415, 422, 429)
+
+COMMAND_HEADERS = {
+    "X-Command-Id": {"description": "The command in the log, and its OCPP message id.", "schema": {"type": "string"}}
+}
+RETRY_HEADERS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+
+MEANINGS = {
+    400: "A field is missing or invalid; nothing was sent.",
+    401: "Missing or invalid API key.",
+    403: "The key lacks the scope.",
+    404: "The charge point is not in your organization.",
+    408: "The charge point did not answer within the timeout.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+    422: "The charge point is not connected, or it refused.",
+    429: "More than 10 commands in a second to this charge point; see Retry-After.",
+    500: "A fault on our side.",
+    503: "The database or the channel layer is not available.",
+}
+EXAMPLES: dict[int, dict[str, dict[str, Any]]] = {
+    400: {
+        "validation_error": envelope(
+            "validation_error",
+            "connector_id: Must be at least 1.",
+            {"connector_id": ["Must be at least 1."]},
+        )
+    },
+    401: {"unauthorized": envelope("unauthorized", "Missing or invalid API key.")},
+    403: {
+        "forbidden": envelope(
+            "forbidden",
+            "The API key lacks the scope write:charge_points.",
+            {"required_scope": "write:charge_points"},
+        )
+    },
+    404: {"not_found": envelope("not_found", "There is no such charge point in your organization.")},
+    408: {"timeout": envelope("timeout", "The charge point did not answer in time.")},
+    413: {"payload_too_large": envelope("payload_too_large", "The body is larger than 1 MiB.")},
+    415: {"unsupported_media_type": envelope("unsupported_media_type", "Unsupported media type in request.")},
+    422: {
+        "charge_point_offline": envelope("charge_point_offline", "The charge point is not connected."),
+        "ocpp_rejected": envelope(
+            "ocpp_rejected",
+            "The charge point rejected Reset.",
+            {"status": "Rejected", "response": {"status": "Rejected"}},
+        ),
+    },
+    429: {
+        "rate_limited": envelope("rate_limited", "More than 10 commands in one second for this charge point."),
+    },
+    500: {"internal_error": envelope("internal_error", "Something went wrong on our side.")},
+    503: {"service_unavailable": envelope("service_unavailable", "Commands cannot be delivered at the moment.")},
+}
+
+
+def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """A post-processing hook of drf-spectacular: adds the errors to every operation."""
+    result["components"]["schemas"]["Error"] = ENVELOPE
+    for path, methods in result["paths"].items():
+        for operation in methods.values():
+            if "requestBody" in operation:
+                operation["responses"]["200"]["headers"] = COMMAND_HEADERS
+            statuses = sorted(expected_errors(path, operation))
+            operation["responses"] |= {str(status): error_response(status) for status in statuses}
+    return result
+
+
+def expected_errors(path: str, operation: dict[str, Any]) -> tuple[int, ...]:
+    if "requestBody" in operation:
+        return ALWAYS + WITH_INPUT + WITH_CHARGE_POINT + COMMANDS
+    return ALWAYS + (WITH_CHARGE_POINT if "{" in path else WITH_INPUT)
+
+
+def error_response(status: int) -> dict[str, Any]:
+    examples = {name: {"value": value} for name, value in EXAMPLES[status].items()}
+    schema = {"$ref": "#/components/schemas/Error"}
+    content = {"application/json": {"schema": schema, "examples": examples}}
+    headers = {"headers": RETRY_HEADERS} if status == 429 else {}
+    return {"description": MEANINGS[status], **headers, "content": content}

@@ -1,0 +1,166 @@
+"""Daphne's server, as charge points need it: it lets its sockets finish before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import daphne.server
+from django.conf import settings
+from django.db import connections
+from twisted.internet import defer
+
+from ocpp16.journal import journal
+
+from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol, RequestFactory
+
+MAXIMUM_MESSAGE = 4 * 1024 * 1024
+DRAIN_SECONDS = 10
+FORWARDED = {
+    "proxy_forwarded_address_header": "X-Forwarded-For",
+    "proxy_forwarded_port_header": "X-Forwarded-Port",
+    "proxy_forwarded_proto_header": "X-Forwarded-Proto",
+}
+
+
+class PortInUse(Exception):
+    """Another process listens where the server should."""
+
+
+# Daphne looks its factories up in its own module and offers no other hook.
+daphne.server.HTTPFactory = RequestFactory
+daphne.server.WebSocketFactory = ChargePointFactory
+
+
+class Server(daphne.server.Server):
+    """Daphne's server, which tells when it listens, runs tasks beside it, and lets its sockets finish at the end."""
+
+    def __init__(
+        self,
+        application: Any,
+        host: str,
+        port: int,
+        on_ready: Callable[[], None] | None,
+        beside: Sequence[Callable[[], Coroutine[Any, Any, None]]],
+    ) -> None:
+        super().__init__(
+            application,
+            endpoints=[f"tcp:port={port}:interface={host.replace(':', chr(92) + ':')}:backlog=1024"],
+            websocket_timeout=-1,
+            websocket_handshake_timeout=CONNECT_SECONDS,
+            websocket_connect_timeout=CONNECT_SECONDS,
+            websocket_max_message_size=MAXIMUM_MESSAGE,
+            websocket_max_frame_size=MAXIMUM_MESSAGE,
+            server_name="",
+            **(FORWARDED if settings.DYNAMO_BEHIND_PROXY else {}),
+        )
+        self.on_ready, self.beside = on_ready, beside
+        self.tasks: list[asyncio.Task[None]] = []
+        self.failure = ""
+        self.port: Any = None
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if scope["type"] == "websocket":
+            # Daphne's path lost what follows a semicolon; an identity may hold one.
+            # The scheme is known only of a proxy that tells it.
+            scheme = "wss" if getattr(protocol, "client_scheme", "") in ("https", "wss") else "ws"
+            raw_path = protocol.http_request_uri.split("?")[0].encode()
+            scope |= {"raw_path": raw_path, "scheme": scheme, "dynamo.taken": protocol.taken}
+            scope["extensions"] = {"websocket.http.response": {}}
+        return super().create_application(protocol, scope)
+
+    def listen_success(self, port: Any) -> None:
+        super().listen_success(port)
+        self.port = port
+        # Daphne makes its loop the current one only after it listens.
+        self.tasks = [daphne.server.twisted_loop.create_task(start()) for start in self.beside]
+        if self.on_ready is not None:
+            self.on_ready()
+
+    def listen_error(self, failure: Any) -> None:
+        self.failure = failure.getErrorMessage()
+        self.stop()
+
+    def kill_all_applications(self) -> Any:
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._drain()))
+
+    async def _drain(self) -> None:
+        """Let handlers in flight finish, close every socket with 1001 (going away), then end what is left."""
+        if self.port is not None:
+            self.port.stopListening()  # or who is told to go would come back here
+        for task in self.tasks:
+            task.cancel()
+        sockets = [protocol for protocol in self.connections if isinstance(protocol, ChargePointProtocol)]
+        for protocol in sockets:
+            if hasattr(protocol, "application_queue"):
+                protocol.muted = True
+                protocol.application_queue.put_nowait({"type": "websocket.disconnect", "code": 1001})
+        running = [
+            details["application_instance"]
+            for details in self.connections.values()
+            if "application_instance" in details
+        ]
+        if running:
+            _, late = await asyncio.wait(running, timeout=DRAIN_SECONDS)
+            for application in late:
+                application.cancel()
+        for protocol in sockets:
+            if protocol.state == protocol.STATE_OPEN:
+                protocol.sendClose(code=1001, reason="the server is shutting down")
+        await asyncio.gather(*running, *self.tasks, return_exceptions=True)
+        await journal.flush()
+        await asyncio.sleep(0.1)  # the close frames leave
+
+
+def reading(application: Any) -> Any:
+    """The application, whose WebSocket side reports each message that it takes, so that reading can go on."""
+
+    async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        async def take() -> Any:
+            message = await receive()
+            scope["dynamo.taken"](message)
+            return message
+
+        await application(scope, take if "dynamo.taken" in scope else receive, send)
+
+    return serve
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise PortInUse if another process listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            advice = " Choose another with --port." if error.errno == errno.EADDRINUSE else ""
+            raise PortInUse(f"Cannot listen on {host}:{port}: {error.strerror}.{advice}") from None
+
+
+def close_pools() -> None:
+    """Give PostgreSQL's connections back; left to the interpreter's end, the pool's threads hold it up for seconds."""
+    for connection in connections.all():
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()
+
+
+def serve(
+    host: str,
+    port: int,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+) -> None:
+    """Serve until SIGINT or SIGTERM; runs the coroutines that `beside` makes on the same loop while it serves."""
+    from .asgi import application
+
+    check_port(host, port)
+    server = Server(reading(application), host, port, on_ready, beside)
+    server.run()
+    close_pools()
+    if server.failure:
+        raise PortInUse(server.failure)
