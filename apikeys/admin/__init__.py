@@ -1,0 +1,3 @@
+from . import keys, organizations
+
+__all__ = ["keys", "organizations"]

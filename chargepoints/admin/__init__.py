@@ -1,0 +1,3 @@
+from . import charge_points, records, transactions
+
+__all__ = ["charge_points", "records", "transactions"]

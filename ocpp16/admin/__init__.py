@@ -1,0 +1,3 @@
+from . import logs, refused
+
+__all__ = ["logs", "refused"]
