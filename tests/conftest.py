@@ -1,0 +1,173 @@
+"""Fixtures for everybody: real server processes, charge points on real sockets, organizations and keys."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+from django.db import OperationalError, connection
+from django.db.backends.base.operations import BaseDatabaseOperations
+
+from .charge_point import ChargePointClient
+from .servers import ServerProcess
+
+# Tests talk to servers asynchronously and look into the database between; there is no loop to block.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Servers:
+    """Where HTTP is asked and where charge points connect: one process, or two where a channel layer spans them."""
+
+    http: ServerProcess
+    charge_points: ServerProcess
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.http.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.charge_points.port}/ocpp16"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Without the pool: a connection belongs to its asyncio task, and no test gives back those of its tasks."""
+    connection.settings_dict["OPTIONS"].pop("pool", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_flush() -> None:
+    """Empties the database again where that and the last writes of a server had waited for each other."""
+    flush = BaseDatabaseOperations.execute_sql_flush
+
+    def patient(operations: Any, statements: Any) -> None:
+        for _ in range(4):
+            with suppress(OperationalError):
+                return flush(operations, statements)
+        return flush(operations, statements)
+
+    BaseDatabaseOperations.execute_sql_flush = patient
+
+
+@pytest.fixture(scope="session")
+def server_processes(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Servers]:
+    name = str(connection.settings_dict["NAME"])
+    count = 2 if os.environ.get("REDIS_URL") else 1
+    logs = tmp_path_factory.mktemp("servers")
+    processes = [ServerProcess(name, logs / f"server-{number}.log") for number in range(count)]
+    for process in processes:
+        process.start()
+    yield Servers(processes[0], processes[-1])
+    for process in processes:
+        process.stop()
+    with django_db_blocker.unblock():
+        end_other_sessions()
+
+
+def end_other_sessions() -> None:
+    """Close what ended tasks left open, so that the test database can be dropped."""
+    if connection.vendor == "postgresql":
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
+
+
+@pytest.fixture
+def servers(transactional_db: None, server_processes: Servers) -> Servers:
+    """The running servers, on a database that is emptied after the test."""
+    return server_processes
+
+
+@pytest.fixture
+def organization(db: None) -> Any:
+    from apikeys.models import Organization
+
+    return Organization.objects.create(name=f"Organization {next(_numbers)}")
+
+
+@pytest.fixture
+def other_organization(db: None) -> Any:
+    from apikeys.models import Organization
+
+    return Organization.objects.create(name=f"Other organization {next(_numbers)}")
+
+
+@pytest.fixture
+def make_key(organization: Any) -> Callable[..., str]:
+    """Makes API keys: `make_key()` carries every scope, `make_key("read:charge_points")` those named."""
+    from apikeys.models import ApiKey
+    from apikeys.scopes import SCOPES
+
+    def make(*scopes: str, owner: Any = None, **fields: Any) -> str:
+        return ApiKey.objects.issue(owner or organization, "test", scopes or SCOPES, **fields)[1]
+
+    return make
+
+
+@pytest.fixture
+def make_charge_point(organization: Any) -> Callable[..., Any]:
+    """Makes ChargePoint rows, without credentials unless a password is given."""
+    from chargepoints.models import ChargePoint
+
+    def make(identity: str = "", password: str | None = None, owner: Any = None, **fields: Any) -> Any:
+        identity = identity or f"CP-{next(_numbers)}"
+        return ChargePoint.objects.provision(owner or organization, identity, password, **fields)
+
+    return make
+
+
+@pytest.fixture
+async def connect(servers: Servers, make_charge_point: Callable[..., Any]) -> AsyncIterator[Callable[..., Any]]:
+    """Connects charge points: `await connect()` provisions one first, `await connect(row)` takes that one."""
+    clients: list[ChargePointClient] = []
+
+    async def open_socket(row: Any = None, password: str | None = None, **options: Any) -> ChargePointClient:
+        row = row or make_charge_point()
+        client = ChargePointClient(f"{servers.ws_url}/{row.identity}", row.identity, password)
+        clients.append(client)
+        await client.connect(**options)
+        return client
+
+    yield open_socket
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def charge_point(connect: Callable[..., Awaitable[ChargePointClient]]) -> ChargePointClient:
+    """A connected charge point that has booted, with connector 1 available."""
+    client = await connect()
+    await client.boot()
+    await client.status()
+    return client
+
+
+@pytest.fixture
+async def api(servers: Servers, make_key: Callable[..., str]) -> AsyncIterator[httpx2.AsyncClient]:
+    """An HTTP client with a key of every scope."""
+    headers = {"Authorization": f"Bearer {make_key()}"}
+    async with httpx2.AsyncClient(base_url=servers.http_url, headers=headers, timeout=30) as client:
+        yield client
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """The first true result of `condition`, asked again until the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
+    return result

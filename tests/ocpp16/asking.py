@@ -1,0 +1,26 @@
+"""What tests of sockets ask: the API for a command, the socket for its next frame, the database for the row."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from chargepoints.models import ChargePoint
+from tests.charge_point import ChargePointClient
+
+
+def row() -> ChargePoint:
+    """The one charge point of the test, as it is stored."""
+    return ChargePoint.objects.get()
+
+
+def request(api: Any, identity: str) -> asyncio.Task[Any]:
+    """Ask the API for a reset; the task ends with its response."""
+    body = {"charge_point_id": identity, "type": "Soft"}
+    return asyncio.create_task(api.post("/api/v1/ocpp16/reset", json=body))
+
+
+async def raw(client: ChargePointClient, text: str | bytes) -> Any:
+    """Send a text and return the next frame that answers nothing that `call` asked."""
+    await client.send(text)
+    return await client.frame()

@@ -1,0 +1,92 @@
+"""A database that is away for a while: nothing is acknowledged that is not stored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError
+
+from chargepoints.models import Transaction
+from ocpp16 import handlers
+from ocpp16.consumers import ChargePointConsumer
+from ocpp16.frames import Call
+from ocpp16.handshake import Knock
+
+pytestmark = pytest.mark.django_db(transaction=True)
+START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
+BILLING = [
+    ("StartTransaction", START),
+    ("StopTransaction", {"transactionId": 1, "meterStop": 1, "timestamp": "2026-01-01T10:00:00Z"}),
+]
+OTHERS = [
+    ("Heartbeat", {}),
+    ("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"}),
+    ("StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError"}),
+    ("MeterValues", {"connectorId": 1, "meterValue": []}),
+    ("Authorize", {"idTag": "TAG"}),
+]
+
+
+class Socket:
+    """A consumer without a server, and the frames that it sends."""
+
+    def __init__(self, row: Any) -> None:
+        self.sent: list[Any] = []
+        knock = Knock.of({"type": "websocket", "path": "/", "raw_path": b"/", "headers": [], "subprotocols": []})
+        self.consumer = ChargePointConsumer(row, knock, self.receive, self.send)
+
+    async def receive(self) -> dict[str, Any]:
+        return {"type": "websocket.disconnect"}
+
+    async def send(self, event: dict[str, Any]) -> None:
+        self.sent.append(json.loads(event["text"]))
+
+    async def take(self, action: str, payload: Any) -> None:
+        await self.consumer.answer(Call("m1", action, payload))
+
+
+@pytest.fixture
+def socket(make_charge_point: Any) -> Socket:
+    return Socket(make_charge_point())
+
+
+@pytest.fixture(params=[OperationalError, InterfaceError])
+def database_down(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def refuse(*args: Any) -> Any:
+        raise request.param("the server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(handlers, "handle", refuse)
+        yield patched
+
+
+@pytest.mark.parametrize(("action", "payload"), BILLING)
+async def test_does_not_answer_starts_and_stops(socket: Socket, database_down: Any, action: str, payload: Any) -> None:
+    await socket.take(action, payload)
+    assert socket.sent == []
+
+
+@pytest.mark.parametrize(("action", "payload"), OTHERS)
+async def test_answers_anything_else_with_an_error(
+    socket: Socket, database_down: Any, action: str, payload: Any
+) -> None:
+    await socket.take(action, payload)
+    assert [frame[:3] for frame in socket.sent] == [[4, "m1", "InternalError"]]
+
+
+@pytest.mark.parametrize(("action", "payload"), [BILLING[0], OTHERS[0]])
+async def test_takes_the_repeat_once_the_database_is_back(
+    socket: Socket, database_down: Any, action: str, payload: Any
+) -> None:
+    await socket.take(action, payload)
+    database_down.undo()
+    await socket.take(action, payload)
+    assert socket.sent[-1][:2] == [3, "m1"]
+    assert Transaction.objects.count() == (action == "StartTransaction")
+
+
+async def test_lets_commands_go_out_after_a_start_that_was_not_answered(socket: Socket, database_down: Any) -> None:
+    await socket.take(*BILLING[0])
+    assert socket.consumer.commands.committing.is_set()

@@ -1,0 +1,146 @@
+"""The order of a conversation: duplicates, pipelined CALLs, and our CALLs among them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from chargepoints.models import ChargePoint, ConnectorStatus, Notification
+from ocpp16.models import Command
+from tests.charge_point import CallErrorReceived
+from tests.conftest import eventually
+from tests.servers import COMMAND_TIMEOUT
+
+from .asking import raw, request
+
+HEARTBEAT = '[2,"{}","Heartbeat",{{}}]'
+
+
+async def test_gives_the_stored_answer_to_a_duplicate(charge_point: Any) -> None:
+    frame = [2, "dup", "DataTransfer", {"vendorId": "V"}]
+    assert await raw(charge_point, json.dumps(frame)) == await raw(charge_point, json.dumps(frame, indent=1))
+    assert Notification.objects.filter(action="DataTransfer").count() == 1
+
+
+async def test_takes_the_same_id_with_another_payload_for_a_new_message(charge_point: Any) -> None:
+    for data in ("a", "b", "a"):
+        await charge_point.call("DataTransfer", {"vendorId": "V", "data": data}, message_id="1")
+    await charge_point.call("DiagnosticsStatusNotification", {"status": "Idle"}, message_id="1")
+    assert Notification.objects.count() == 3
+
+
+async def test_takes_the_same_id_on_a_new_connection_for_a_new_message(connect: Any, make_charge_point: Any) -> None:
+    charge_point = make_charge_point()
+    for _ in range(2):
+        client = await connect(charge_point)
+        await client.call("DataTransfer", {"vendorId": "V"}, message_id="1")
+        await client.close()
+    assert Notification.objects.count() == 2
+
+
+async def test_takes_the_same_id_of_two_charge_points_for_two_messages(connect: Any) -> None:
+    for client in (await connect(), await connect()):
+        await client.call("DataTransfer", {"vendorId": "V"}, message_id="1")
+    assert Notification.objects.count() == 2
+
+
+async def test_asks_again_after_an_error_was_answered(charge_point: Any) -> None:
+    ChargePoint.objects.update(registration_status="Pending")
+    with pytest.raises(CallErrorReceived, match="SecurityError"):
+        await charge_point.call("DataTransfer", {"vendorId": "V"}, message_id="1")
+    assert not Notification.objects.exists()
+    ChargePoint.objects.update(registration_status="Accepted")
+    assert await charge_point.call("DataTransfer", {"vendorId": "V"}, message_id="1")
+
+
+async def test_answers_two_hundred_pipelined_calls_in_their_order(charge_point: Any) -> None:
+    for number in range(200):
+        await charge_point.send(HEARTBEAT.format(f"p{number}"))
+    answered = [(await charge_point.frame())[1] for _ in range(200)]
+    assert answered == [f"p{number}" for number in range(200)]
+
+
+async def test_stores_pipelined_statuses_in_their_order(charge_point: Any) -> None:
+    statuses = ["Preparing", "Charging", "SuspendedEV", "Finishing", "Available"] * 4
+    for number, status in enumerate(statuses):
+        payload = {"connectorId": 2, "status": status, "errorCode": "NoError"}
+        await charge_point.send([2, f"s{number}", "StatusNotification", payload])
+    for _ in statuses:
+        await charge_point.frame()
+    stored = ConnectorStatus.objects.filter(connector_id=2).order_by("id").values_list("status", flat=True)
+    assert list(stored) == statuses
+
+
+async def test_finishes_what_was_sent_before_a_hang_up(charge_point: Any) -> None:
+    for number in range(20):
+        await charge_point.send([2, f"h{number}", "DataTransfer", {"vendorId": str(number)}])
+    await charge_point.socket.close()
+    await eventually(lambda: Notification.objects.count() == 20)
+
+
+async def test_answers_calls_while_ours_is_open(api: Any, charge_point: Any) -> None:
+    asked = request(api, charge_point.identity)
+    call = await charge_point.expect("Reset")
+    for _ in range(5):
+        assert await charge_point.call("Heartbeat")
+    assert not asked.done()
+    await call.reply(status="Accepted")
+    assert (await asked).status_code == 200
+
+
+async def test_goes_on_after_a_command_that_nobody_answers(api: Any, charge_point: Any) -> None:
+    first = request(api, charge_point.identity)
+    await charge_point.expect("Reset")
+    assert await charge_point.boot()
+    assert (await first).status_code == 408
+    asked = request(api, charge_point.identity)
+    await (await charge_point.expect("Reset")).reply(status="Accepted")
+    assert (await asked).status_code == 200
+
+
+async def test_has_one_call_in_flight(api: Any, charge_point: Any) -> None:
+    asked = [request(api, charge_point.identity) for _ in range(3)]
+    for _ in asked:
+        call = await charge_point.expect("Reset")
+        assert await charge_point.call("Heartbeat")
+        assert charge_point.calls.empty()
+        await call.reply(status="Accepted")
+    assert {(await task).status_code for task in asked} == {200}
+
+
+async def test_ends_a_command_at_once_when_the_socket_closes(api: Any, charge_point: Any) -> None:
+    asked = request(api, charge_point.identity)
+    await charge_point.expect("Reset")
+    started = asyncio.get_running_loop().time()
+    await charge_point.close()
+    response = await asked
+    assert asyncio.get_running_loop().time() - started < COMMAND_TIMEOUT / 2
+    assert response.status_code == 422
+    assert response.json()["error"]["code"] == "charge_point_offline"
+    assert Command.objects.get().state == Command.State.LOST
+
+
+async def test_never_matches_an_answer_on_a_newer_socket(api: Any, connect: Any, make_charge_point: Any) -> None:
+    charge_point = make_charge_point()
+    old = await connect(charge_point)
+    asked = request(api, charge_point.identity)
+    call = await old.expect("Reset")
+    new = await connect(charge_point)
+    assert (await asked).status_code == 422
+    await new.send([3, call.message_id, {"status": "Accepted"}])
+    assert await new.call("Heartbeat")
+    assert Command.objects.get().state == Command.State.LOST
+
+
+async def test_lets_no_charge_point_answer_for_another(api: Any, connect: Any) -> None:
+    one, other = await connect(), await connect()
+    asked = request(api, one.identity)
+    call = await one.expect("Reset")
+    await other.send([3, call.message_id, {"status": "Accepted"}])
+    assert await other.call("Heartbeat")
+    assert not asked.done()
+    await call.reply(status="Rejected")
+    assert (await asked).status_code == 422

@@ -1,0 +1,201 @@
+"""What sockets note in passing: written together, kept through a failing database, bounded in a flood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from chargepoints.models import ChargePoint, ConformanceFinding
+from ocpp16 import journal as journals
+from ocpp16.journal import Journal, Notes
+from ocpp16.models import Message, RefusedConnection
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
+
+
+@pytest.fixture
+def charge_point(make_charge_point: Callable[..., Any]) -> Any:
+    return make_charge_point()
+
+
+def refuse(
+    journal: Journal, identity: str = "X", address: str = "10.0.0.1", reason: str = "unknown", **more: str
+) -> None:
+    fields = {"path": f"/ocpp16/{identity}", "protocols": "ocpp1.6"} | more
+    journal.refusal(identity=identity, address=address, reason=reason, **fields)
+
+
+def break_database(monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception] = OperationalError) -> None:
+    def fail(notes: Notes) -> None:
+        raise error("the database is down")
+
+    monkeypatch.setattr(Notes, name, fail)
+
+
+async def test_writes_messages_in_their_order(journal: Journal, charge_point: Any) -> None:
+    for number in range(1200):
+        journal.message(charge_point.pk, "in", 2, f"[{number}]", message_id=str(number), action="Heartbeat")
+    await journal.flush()
+    frames = list(Message.objects.order_by("id").values_list("frame", flat=True))
+    assert frames == [f"[{number}]" for number in range(1200)]
+
+
+async def test_writes_nothing_twice(journal: Journal, charge_point: Any) -> None:
+    journal.message(charge_point.pk, "in", 2, "[]")
+    await journal.flush()
+    await journal.flush()
+    assert Message.objects.count() == 1
+
+
+async def test_cuts_long_frames_and_drops_nuls(journal: Journal, charge_point: Any) -> None:
+    journal.message(charge_point.pk, "in", 0, "a\x00b" + "x" * 100_000)
+    await journal.flush()
+    frame = Message.objects.get().frame
+    assert frame.startswith("abx")
+    assert len(frame) < journals.FRAME_LENGTH
+
+
+async def test_takes_what_we_receive_for_a_sign_of_life_not_what_we_send(
+    journal: Journal, make_charge_point: Any
+) -> None:
+    heard, told = make_charge_point(), make_charge_point()
+    journal.message(heard.pk, "in", 3, "[]")
+    journal.message(told.pk, "out", 2, "[]")
+    await journal.flush()
+    assert timezone.now() - ChargePoint.objects.get(pk=heard.pk).last_seen_at < timedelta(seconds=10)
+    assert ChargePoint.objects.get(pk=told.pk).last_seen_at is None
+
+
+async def test_counts_findings_of_a_kind_on_one_row(journal: Journal, charge_point: Any) -> None:
+    for flush in range(2):
+        for number in range(3):
+            journal.finding(charge_point.pk, "kind", f"{flush}{number}")
+        await journal.flush()
+    finding = ConformanceFinding.objects.get()
+    assert (finding.kind, finding.count, finding.detail) == ("kind", 6, "12")
+    assert finding.first_seen_at < finding.last_seen_at
+
+
+async def test_counts_refusals_of_a_kind_on_one_row(journal: Journal) -> None:
+    for _ in range(2):
+        refuse(journal)
+        refuse(journal, path="/ocpp/1.6/X")
+        refuse(journal, reason="wrong password")
+        await journal.flush()
+    rows = {row.reason: row for row in RefusedConnection.objects.all()}
+    assert {reason: row.count for reason, row in rows.items()} == {"unknown": 4, "wrong password": 2}
+    assert rows["unknown"].path == "/ocpp/1.6/X"
+    assert rows["unknown"].last_at > rows["unknown"].first_at
+
+
+async def test_fills_no_table_in_a_flood_from_one_address(journal: Journal) -> None:
+    for number in range(300):
+        refuse(journal, f"GUESS-{number}")
+    await journal.flush()
+    assert RefusedConnection.objects.count() == RefusedConnection.ROWS_PER_ADDRESS + 1
+    assert RefusedConnection.objects.get(reason=RefusedConnection.OVERFLOW).count == 200
+
+
+async def test_fills_no_memory_in_a_flood(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "MAXIMUM_KINDS", 10)
+    for number in range(50):
+        refuse(journal, address=f"10.0.0.{number}")
+    await journal.flush()
+    assert RefusedConnection.objects.count() == 11
+    assert RefusedConnection.objects.get(reason=RefusedConnection.OVERFLOW).count == 40
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+async def test_keeps_everything_while_the_database_is_down(
+    journal: Journal, charge_point: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    with monkeypatch.context() as broken:
+        break_database(broken, "write", error)
+        for number in range(2):
+            journal.message(charge_point.pk, "in", 2, f"[{number}]")
+            journal.finding(charge_point.pk, "kind", "detail")
+            refuse(journal)
+            await journal.flush()
+    journal.message(charge_point.pk, "in", 2, "[2]")
+    await journal.flush()
+    assert list(Message.objects.order_by("id").values_list("frame", flat=True)) == ["[0]", "[1]", "[2]"]
+    assert ConformanceFinding.objects.get().count == 2
+    assert RefusedConnection.objects.get().count == 2
+
+
+async def test_keeps_the_newest_messages_of_a_long_outage(
+    journal: Journal, charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        break_database(broken, "write")
+        for number in range(4):
+            for _ in range(6_000):
+                journal.message(charge_point.pk, "in", 2, f"[{number}]")
+            await journal.flush()
+    await journal.flush()
+    assert Message.objects.count() == journals.MAXIMUM_MESSAGES
+    assert not Message.objects.filter(frame="[0]").count() > 2_000
+    assert Message.objects.filter(frame="[3]").count() == 6_000
+
+
+async def test_forgets_charge_points_that_were_deleted(journal: Journal, make_charge_point: Any) -> None:
+    gone, kept = make_charge_point(), make_charge_point()
+    for row in (gone, kept):
+        journal.message(row.pk, "in", 2, "[]")
+        journal.finding(row.pk, "kind", "detail")
+    gone.delete()
+    await journal.flush()
+    assert Message.objects.get().charge_point_id == kept.pk
+    assert ConformanceFinding.objects.get().charge_point_id == kept.pk
+
+
+async def test_survives_an_outage_just_after_a_deletion(
+    journal: Journal, make_charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, kept = make_charge_point(), make_charge_point()
+    for row in (gone, kept):
+        journal.message(row.pk, "in", 2, "[]")
+    gone.delete()
+    with monkeypatch.context() as broken:
+        break_database(broken, "forget_deleted")
+        await journal.flush()
+    await journal.flush()
+    assert Message.objects.get().charge_point_id == kept.pk
+
+
+async def test_renews_leases_and_tells_who_lost_theirs(journal: Journal, make_charge_point: Any) -> None:
+    mine, taken = make_charge_point(), make_charge_point()
+    lost: list[str] = []
+    for row in (mine, taken):
+        row.connect(f"ocpp16.{row.identity}", "10.0.0.1")
+        journal.hold(f"ocpp16.{row.identity}", lambda identity=row.identity: lost.append(identity))
+    taken.connect("ocpp16.newer", "10.0.0.1")
+    before = timezone.now()
+    ChargePoint.objects.update(online_until=before)
+    await journal._renew()
+    assert lost == [taken.identity]
+    assert ChargePoint.objects.get(pk=mine.pk).online_until > before + timedelta(seconds=30)
+    assert ChargePoint.objects.get(pk=taken.pk).online_until == before
+
+
+async def test_renews_no_lease_of_a_socket_that_was_released(journal: Journal, charge_point: Any) -> None:
+    charge_point.connect("ocpp16.x", "10.0.0.1")
+    before = ChargePoint.objects.get().online_until
+    journal.hold("ocpp16.x", lambda: None)
+    journal.release("ocpp16.x")
+    await journal._renew()
+    assert ChargePoint.objects.get().online_until == before
+
+
+def test_renews_at_least_three_times_within_a_lease() -> None:
+    assert journals.RENEW_SECONDS * 3 < journals.LEASE.total_seconds() <= 90

@@ -1,0 +1,71 @@
+"""Server processes under test: the product's own `serve`, on the test database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+from django.conf import settings
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+ROOT = Path(__file__).resolve().parent.parent
+# Short, so that tests of timeouts are.
+COMMAND_TIMEOUT = 2.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class ServerProcess:
+    """One process of the product."""
+
+    database_name: str
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+
+    def start(self) -> None:
+        """Start and wait until it serves."""
+        self.port = self.port or free_port()
+        environment = {
+            **os.environ,
+            "DYNAMO_NO_BOOTSTRAP": "1",
+            "DYNAMO_COMMAND_TIMEOUT": str(COMMAND_TIMEOUT),
+            "DJANGO_SETTINGS_MODULE": "tests.server_settings",
+            "TEST_DATABASE_NAME": self.database_name,
+            # One of its own: on SQLite a data folder serves one server.
+            "DYNAMO_SECRET_KEY": settings.SECRET_KEY,
+            "DYNAMO_DATA_DIR": str(self.log.with_suffix(f".{self.port}")),
+            **self.environment,
+        }
+        command = [sys.executable, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx2.get(f"http://127.0.0.1:{self.port}/livez").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise RuntimeError(f"The server did not start:\n{self.log.read_text()}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal; returns its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
