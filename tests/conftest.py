@@ -25,6 +25,16 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="Run the tests of faults with their full counts: hours.")
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """`scale(5, 200)` is 5, and with --full 200."""
+    return lambda usual, full: full if request.config.getoption("--full") else usual
+
+
 @dataclass
 class Servers:
     """Where HTTP is asked and where charge points connect: one process, or two where a channel layer spans them."""

@@ -1,0 +1,109 @@
+"""The product as it is deployed: workers as processes, on a PostgreSQL and a Redis that a test may take away."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+
+from tests.conftest import Servers
+from tests.servers import ServerProcess
+
+from .services import PostgreSQLServer, RedisServer, missing
+
+HERE = Path(__file__).parent
+WORKERS = 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip without services: these tests are about them, and the embedded run has its own."""
+    services = os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")
+    reason = "" if services else "needs DATABASE_URL and REDIS_URL"
+    if missing():
+        reason = f"needs {missing()} on this machine"
+    for item in items:
+        if reason and HERE in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@dataclass
+class Deployment:
+    """Workers on services; `environment` is what each of them was started with."""
+
+    postgresql: PostgreSQLServer
+    redis: RedisServer
+    workers: list[ServerProcess]
+    environment: dict[str, str]
+    logs: Path
+
+    def worker(self, **environment: str) -> ServerProcess:
+        """A further worker, started."""
+        name = str(connection.settings_dict["NAME"])
+        log = self.logs / f"worker-{len(self.workers)}.log"
+        process = ServerProcess(name, log, {**self.environment, **environment})
+        process.start()
+        self.workers.append(process)
+        return process
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLServer]:
+    server = PostgreSQLServer(tmp_path_factory.mktemp("postgresql"))
+    server.create()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    postgresql_cluster: PostgreSQLServer,
+    django_db_setup: None,
+    django_db_blocker: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[Deployment]:
+    """Two workers on services of their own; Django's connection in the tests leads to their database meanwhile."""
+    folder = tmp_path_factory.mktemp("deployment")
+    redis_server = RedisServer(folder)
+    redis_server.start()
+    name = request.module.__name__.rpartition(".")[2]
+    postgresql_cluster.create_database(name)
+    environment = {"DATABASE_URL": postgresql_cluster.url(name), "REDIS_URL": redis_server.url}
+    with django_db_blocker.unblock(), database(postgresql_cluster, name):
+        call_command("migrate", verbosity=0)
+        made = Deployment(postgresql_cluster, redis_server, [], environment, folder)
+        for _ in range(WORKERS):
+            made.worker()
+        yield made
+        for process in made.workers:
+            if process.process.poll() is None:
+                process.stop()
+    redis_server.kill()
+
+
+@contextmanager
+def database(server: PostgreSQLServer, name: str) -> Iterator[None]:
+    """Lead every connection of this process to that database; they all share one dictionary of settings."""
+    settings = connections.settings["default"]
+    before = {key: settings[key] for key in ("HOST", "PORT", "NAME", "USER", "PASSWORD")}
+    connection.close()
+    settings.update(HOST="127.0.0.1", PORT=str(server.port), NAME=name, USER="postgres", PASSWORD="")
+    try:
+        yield
+    finally:
+        connection.close()
+        settings.update(before)
+
+
+@pytest.fixture(scope="module")
+def server_processes(deployment: Deployment) -> Servers:
+    """HTTP is asked on one worker, charge points connect to the other."""
+    return Servers(deployment.workers[0], deployment.workers[1])
