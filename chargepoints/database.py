@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +23,9 @@ upkeep_thread = ThreadPoolExecutor(1, thread_name_prefix="database-upkeep")
 
 async def in_database(function: Callable[..., T], *args: Any, threads: ThreadPoolExecutor = _threads) -> T:
     """Run `function` in a thread of the pool that sockets share, or of `threads`, and hand its connection back."""
-    return await asyncio.get_running_loop().run_in_executor(threads, partial(_run, function, *args))
+    # Log lines that are written there belong to the same request, charge point and message.
+    run = partial(copy_context().run, _run, function, *args)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 def _run(function: Callable[..., T], *args: Any) -> T:

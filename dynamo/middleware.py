@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import logging
 import re
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
+
+from ocpp16 import log_fields
+
+from .errors import is_api
+
+logger = logging.getLogger("dynamo.access")
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,100}")
 
@@ -19,26 +28,47 @@ def sane_request_id(given: str) -> str:
 
 @sync_and_async_middleware
 def request_id(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Give every request an id, the caller's own if it sent a sane one, and return it as X-Request-Id."""
-
-    def identify(request: HttpRequest) -> str:
-        request.request_id = sane_request_id(request.headers.get("X-Request-Id", ""))  # type: ignore[attr-defined]
-        return request.request_id  # type: ignore[attr-defined]
-
+    """Give every request an id, the caller's own if it sent a sane one: in X-Request-Id, and on its log lines."""
     if iscoroutinefunction(get_response):
 
         async def handle(request: HttpRequest) -> HttpResponse:
-            identity = identify(request)
-            response = await get_response(request)
-            response.headers["X-Request-Id"] = identity
-            return response
+            with identified(request) as answered:
+                return answered(await get_response(request))
 
         return handle
 
     def handle_in_thread(request: HttpRequest) -> HttpResponse:
-        identity = identify(request)
-        response = get_response(request)
-        response.headers["X-Request-Id"] = identity
-        return response
+        with identified(request) as answered:
+            return answered(get_response(request))
 
     return handle_in_thread
+
+
+@contextmanager
+def identified(request: Any) -> Iterator[Callable[[HttpResponse], HttpResponse]]:
+    """Name the request while it is handled; yields what is to be done with its response."""
+    request.request_id = sane_request_id(request.headers.get("X-Request-Id", ""))
+    started_at = time.monotonic()
+
+    def answered(response: HttpResponse) -> HttpResponse:
+        response.headers["X-Request-Id"] = request.request_id
+        if is_api(request):
+            note(request, response.status_code, time.monotonic() - started_at)
+        return response
+
+    with log_fields.bound(request_id=request.request_id):
+        yield answered
+
+
+def note(request: Any, status: int, seconds: float) -> None:
+    """Log who asked for what; never the query, where a caller may have put a key."""
+    fields = {
+        "method": request.method,
+        "path": request.path,
+        "status": status,
+        "duration_ms": round(seconds * 1000),
+    }
+    api_key = getattr(request, "auth", None)
+    if api_key is not None:
+        fields |= {"key": api_key.prefix, "organization": api_key.organization.name}
+    logger.info("answered", extra={"fields": fields})

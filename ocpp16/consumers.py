@@ -19,6 +19,7 @@ from chargepoints.models import ChargePoint
 from . import frames, handlers
 from .handshake import SUBPROTOCOL, Knock
 from .journal import journal
+from .log_fields import bound
 from .models import Command, Message
 from .outgoing import WINDOW
 from .payloads import InvalidPayload
@@ -163,7 +164,8 @@ class ChargePointConsumer:
         """Answer CALLs strictly in the order of their arrival."""
         while (frame := await self.inbound.get()) is not None:
             if isinstance(frame, frames.Call):
-                await self.answer(frame)
+                with bound(message_id=frame.message_id, action=frame.action):
+                    await self.answer(frame)
             else:
                 await self.commands.complete_late(frame)
             self.inbound.task_done()

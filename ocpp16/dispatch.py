@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from contextlib import suppress
+from contextvars import Context
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -172,7 +173,8 @@ class Replies:
 
     async def _subscribe(self) -> str:
         name: str = await get_channel_layer().new_channel("reply.")
-        self._listening = asyncio.create_task(self._listen(name))
+        # It outlives the request that happens to be first, and must not log in its name.
+        self._listening = asyncio.create_task(self._listen(name), context=Context())
         return name
 
     async def _listen(self, name: str) -> None:

@@ -14,6 +14,7 @@ from chargepoints.models import ChargePoint
 from .consumers import ChargePointConsumer
 from .handshake import Knock, Refused, admit, identity_of
 from .journal import journal
+from .log_fields import bound
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ async def charge_point_socket(scope: dict[str, Any], receive: Receive, send: Sen
     knock = Knock.of(scope)
     try:
         consumer = ChargePointConsumer(await in_database(admit, knock), knock, receive, send)
-        await consumer.connect()
+        with bound(charge_point=str(consumer.charge_point)):
+            await consumer.connect()
     except ChargePoint.DoesNotExist:  # deleted while it knocked
         await deny(send, Refused(404, "unknown identity"))
         return
@@ -40,7 +42,8 @@ async def charge_point_socket(scope: dict[str, Any], receive: Receive, send: Sen
         logger.warning("A handshake could not be completed: %s", error)
         await deny(send, Refused(503, "database unavailable", (b"Retry-After", b"5")))
         return
-    await consumer.serve()
+    with bound(charge_point=str(consumer.charge_point)):
+        await consumer.serve()
 
 
 def note_refusal(knock: Knock, refused: Refused) -> None:

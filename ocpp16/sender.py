@@ -17,6 +17,7 @@ from chargepoints.models import ChargePoint
 
 from . import frames, outcomes
 from .journal import journal
+from .log_fields import bound
 from .models import Command
 from .outgoing import Outgoing, Waiting
 from .payloads import in_order, masked
@@ -57,7 +58,8 @@ class CommandSender:
         while not self.is_closed:
             waiting = await self.outgoing.next()
             try:
-                await self.send_command(waiting)
+                with bound(message_id=str(waiting.command_id)):
+                    await self.send_command(waiting)
             except Error as error:
                 logger.warning("Command %s: %s", waiting.command_id, error)
                 await self.reply(waiting, "ended" if waiting.sent_at else "unavailable")
