@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 
 from .charge_point import ChargePointClient
@@ -58,17 +58,23 @@ def django_db_modify_db_settings() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def patient_flush() -> None:
-    """Empties the database again where that and the last writes of a server had waited for each other."""
+def quick_flush() -> None:
+    """Empties the database in milliseconds, and again where that and a server's last writes had met."""
     flush = BaseDatabaseOperations.execute_sql_flush
 
     def patient(operations: Any, statements: Any) -> None:
         for _ in range(4):
-            with suppress(OperationalError):
+            with suppress(OperationalError, IntegrityError):
                 return flush(operations, statements)
         return flush(operations, statements)
 
     BaseDatabaseOperations.execute_sql_flush = patient
+    if connection.vendor == "postgresql":
+        # TRUNCATE makes new files for all tables: 0.2 seconds after each test. Constraints are looked at only at the
+        # commit, so the order is free.
+        type(connection.ops).sql_flush = lambda operations, style, tables, **_: [
+            f"DELETE FROM {operations.quote_name(table)}" for table in tables
+        ]
 
 
 @pytest.fixture(scope="session")
