@@ -38,6 +38,10 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start and wait until it serves."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
         self.port = self.port or free_port()
         environment = {
             **os.environ,
@@ -53,9 +57,9 @@ class ServerProcess:
         command = [sys.executable, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        self._wait()
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait until it serves."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from .services import PostgreSQLServer, RedisServer, missing
 
 HERE = Path(__file__).parent
 WORKERS = 2
+TEMPLATE = "migrated"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,29 +45,50 @@ class Deployment:
     environment: dict[str, str]
     logs: Path
 
+    def start(self, count: int) -> None:
+        """Start workers, all at once."""
+        for process in [self._launch({}) for _ in range(count)]:
+            process.wait()
+
     def worker(self, **environment: str) -> ServerProcess:
         """A further worker, started."""
+        process = self._launch(environment)
+        process.wait()
+        return process
+
+    def _launch(self, environment: dict[str, str]) -> ServerProcess:
         name = str(connection.settings_dict["NAME"])
         log = self.logs / f"worker-{len(self.workers)}.log"
         process = ServerProcess(name, log, {**self.environment, **environment})
-        process.start()
+        process.launch()
         self.workers.append(process)
         return process
 
 
 @pytest.fixture(scope="session")
-def postgresql_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLServer]:
-    server = PostgreSQLServer(tmp_path_factory.mktemp("postgresql"))
-    server.create()
-    server.start()
-    yield server
-    server.stop()
+def postgresql_cluster() -> Iterator[PostgreSQLServer]:
+    # Not among pytest's folders: each run shuts everybody but its own user out of them, those of other runs included.
+    with TemporaryDirectory(prefix="dynamo-postgresql-") as folder:
+        server = PostgreSQLServer(Path(folder))
+        server.create()
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(postgresql_cluster: PostgreSQLServer, django_db_setup: None, django_db_blocker: Any) -> str:
+    """The name of a migrated database, to be copied: migrations take longer than most tests."""
+    postgresql_cluster.create_database(TEMPLATE)
+    with django_db_blocker.unblock(), database(postgresql_cluster, TEMPLATE):
+        call_command("migrate", verbosity=0)
+    return TEMPLATE
 
 
 @pytest.fixture(scope="module")
 def deployment(
     postgresql_cluster: PostgreSQLServer,
-    django_db_setup: None,
+    template: str,
     django_db_blocker: Any,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
@@ -75,13 +98,11 @@ def deployment(
     redis_server = RedisServer(folder)
     redis_server.start()
     name = request.module.__name__.rpartition(".")[2]
-    postgresql_cluster.create_database(name)
+    postgresql_cluster.create_database(name, template)
     environment = {"DATABASE_URL": postgresql_cluster.url(name), "REDIS_URL": redis_server.url}
     with django_db_blocker.unblock(), database(postgresql_cluster, name):
-        call_command("migrate", verbosity=0)
         made = Deployment(postgresql_cluster, redis_server, [], environment, folder)
-        for _ in range(WORKERS):
-            made.worker()
+        made.start(WORKERS)
         yield made
         for process in made.workers:
             if process.process.poll() is None:

@@ -130,9 +130,9 @@ class PostgreSQLServer:
         self.stop()
         self.start()
 
-    def create_database(self, name: str) -> None:
+    def create_database(self, name: str, template: str = "template1") -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
     def is_up(self) -> bool:
         with socket.socket() as probe:
