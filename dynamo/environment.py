@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
@@ -72,6 +73,28 @@ def origins(name: str) -> list[str]:
         if not origin.startswith(("http://", "https://")):
             raise ImproperlyConfigured(f"{name} must list origins such as https://csms.example.com, not {origin!r}.")
     return found
+
+
+def networks(name: str) -> list[Any]:
+    """Addresses, or networks such as 10.0.0.0/24."""
+    try:
+        return [ipaddress.ip_network(word) for word in words(name, "")]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must list addresses or networks: {error}.") from None
+
+
+def header(name: str) -> str:
+    given = text(name)
+    if not re.fullmatch(r"[A-Za-z0-9-]*", given):
+        raise ImproperlyConfigured(f"{name} must be the name of a header, such as X-Client-Certificate, not {given!r}.")
+    return given
+
+
+def only_behind_proxy(**variables: Any) -> None:
+    """Refuse what only a proxy can bring about where none is named."""
+    for name, value in variables.items():
+        if value:
+            raise ImproperlyConfigured(f"{name} needs DYNAMO_PROXY_ADDRESSES: a proxy ends TLS before Dynamo.")
 
 
 def data_directory(name: str, default: Path) -> Path:

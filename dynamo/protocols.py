@@ -16,6 +16,7 @@ from twisted.web import http
 
 from ocpp16.journal import journal
 
+from . import proxies
 from .middleware import sane_request_id
 
 # Twisted knows no phrase for the status that most refusals of commands have.
@@ -117,7 +118,7 @@ class ChargePointProtocol(WebSocketProtocol):
         """Refuse what is no handshake of RFC 6455, where operations staff see it."""
         journal.start()
         path = getattr(self, "http_request_uri", "").replace("\x00", "")[:300]
-        address = self.transport.getPeer().host
+        address = self.http_headers.get(proxies.FOR.lower(), self.transport.getPeer().host)
         journal.refusal(identity="", address=address, reason="no WebSocket handshake", path=path, protocols="")
         super().failHandshake(reason, code, responseHeaders)
 
@@ -205,6 +206,7 @@ class Request(WebRequest):
     def process(self) -> Any:
         if self.is_refused:
             return self.channel.loseConnection()
+        proxies.sift(self.requestHeaders, self.channel.getPeer().host)
         if self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket":
             self._ease_handshake()
         return super().process()

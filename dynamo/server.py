@@ -9,21 +9,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import daphne.server
-from django.conf import settings
 from django.db import connections
 from twisted.internet import defer
 
 from ocpp16.journal import journal
 
+from . import proxies
 from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol, RequestFactory
 
 MAXIMUM_MESSAGE = 4 * 1024 * 1024
 DRAIN_SECONDS = 10
-FORWARDED = {
-    "proxy_forwarded_address_header": "X-Forwarded-For",
-    "proxy_forwarded_port_header": "X-Forwarded-Port",
-    "proxy_forwarded_proto_header": "X-Forwarded-Proto",
-}
 
 
 class PortInUse(Exception):
@@ -55,7 +50,9 @@ class Server(daphne.server.Server):
             websocket_max_message_size=MAXIMUM_MESSAGE,
             websocket_max_frame_size=MAXIMUM_MESSAGE,
             server_name="",
-            **(FORWARDED if settings.DYNAMO_BEHIND_PROXY else {}),
+            proxy_forwarded_address_header=proxies.FOR,
+            proxy_forwarded_port_header="",
+            proxy_forwarded_proto_header=proxies.PROTO,
         )
         self.on_ready, self.beside = on_ready, beside
         self.tasks: list[asyncio.Task[None]] = []

@@ -17,8 +17,14 @@ DYNAMO_COMMAND_TIMEOUT = environment.number("DYNAMO_COMMAND_TIMEOUT", 10, 0.1, 3
 DYNAMO_DATABASE_POOL = environment.integer("DYNAMO_DATABASE_POOL", 20, 2)
 DYNAMO_DATABASE_THREADS = environment.integer("DYNAMO_DATABASE_THREADS", 8, 1)
 DYNAMO_RETENTION_DAYS = environment.integer("DYNAMO_RETENTION_DAYS", 90, 1, 36_500)
-# Addresses and TLS are then taken from X-Forwarded-For and X-Forwarded-Proto, which the proxy must overwrite.
-DYNAMO_BEHIND_PROXY = environment.boolean("DYNAMO_BEHIND_PROXY", False)
+# Only these may tell where a peer is, whether it used TLS, and which certificate it showed.
+DYNAMO_PROXY_ADDRESSES = environment.networks("DYNAMO_PROXY_ADDRESSES")
+DYNAMO_CLIENT_CERTIFICATE_HEADER = environment.header("DYNAMO_CLIENT_CERTIFICATE_HEADER")
+DYNAMO_TLS = environment.boolean("DYNAMO_TLS", False)
+if not DYNAMO_PROXY_ADDRESSES:
+    environment.only_behind_proxy(
+        DYNAMO_TLS=DYNAMO_TLS, DYNAMO_CLIENT_CERTIFICATE_HEADER=DYNAMO_CLIENT_CERTIFICATE_HEADER
+    )
 DYNAMO_TIMESTAMP_MILLISECONDS = environment.boolean("DYNAMO_TIMESTAMP_MILLISECONDS", False)
 
 INSTALLED_APPS = [
@@ -93,7 +99,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 # Behind TLS the cookies must not leave it; a first start on plain http://localhost has no TLS.
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = environment.boolean("DYNAMO_SECURE_COOKIES", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = DYNAMO_TLS
+SECURE_HSTS_SECONDS = environment.integer("DYNAMO_HSTS_SECONDS", 31_536_000, maximum=10**9) if DYNAMO_TLS else 0
+# Probes come from inside, where there is no TLS.
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]
+# Other hosts of the same domain, and the browsers' preload list, are not for one of its servers to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],

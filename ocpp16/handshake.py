@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from django.conf import settings
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import IDENTITY_LENGTH, SecurityProfile
+
+from .certificates import common_name
 
 SUBPROTOCOL = "ocpp1.6"
 # The longest text of an IPv6 address; a proxy may pass on what is none.
@@ -42,6 +45,7 @@ class Knock:
     address: str
     is_secure: bool
     authorization: bytes
+    certificate: bytes = b""
 
     @classmethod
     def of(cls, scope: dict[str, Any]) -> Knock:
@@ -52,6 +56,7 @@ class Knock:
             address=str((scope.get("client") or [""])[0])[:ADDRESS_LENGTH],
             is_secure=scope.get("scheme") == "wss",
             authorization=headers.get(b"authorization", b""),
+            certificate=headers.get(settings.DYNAMO_CLIENT_CERTIFICATE_HEADER.lower().encode(), b""),
         )
 
 
@@ -120,10 +125,15 @@ def admit(knock: Knock) -> ChargePoint:
 
 def check_security(charge_point: ChargePoint, knock: Knock) -> None:
     """Raise Refused unless the handshake offers what the stored security profile asks for."""
-    if charge_point.security_profile == SecurityProfile.NONE:
+    profile = charge_point.security_profile
+    if profile == SecurityProfile.NONE:
         return
-    if charge_point.security_profile >= SecurityProfile.TLS_BASIC and not knock.is_secure:
+    if profile >= SecurityProfile.TLS_BASIC and not knock.is_secure:
         raise Refused(403, "security profile asks for TLS")
+    if knock.is_secure and common_name(knock.certificate) == charge_point.identity:
+        return  # more than any profile asks for: a charge point may have gone up to 3 by itself
+    if profile == SecurityProfile.TLS_CERTIFICATE:
+        raise Refused(403, "certificate is not the identity's" if knock.certificate else "no client certificate")
     username, password = basic_credentials(knock.authorization)
     if username != charge_point.identity.encode():
         reason = "username is not the identity" if knock.authorization else "no credentials"

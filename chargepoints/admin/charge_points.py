@@ -41,7 +41,7 @@ def connector_chips(connectors: Any) -> SafeString:
 class ChargePointForm(forms.ModelForm):
     def clean_security_profile(self) -> int:
         profile: int = self.cleaned_data["security_profile"]
-        if profile and not self.instance.password_digest:
+        if SecurityProfile(profile).needs_password and not self.instance.password_digest:
             raise forms.ValidationError("The charge point has no password yet. Set one; that requires it, too.")
         return profile
 
@@ -155,7 +155,7 @@ class ChargePointAdmin(TenantAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             return super().save_model(request, obj, form, change)
-        obj.secret = None if obj.security_profile == SecurityProfile.NONE else generate_password()
+        obj.secret = generate_password() if SecurityProfile(obj.security_profile).needs_password else None
         fields = {name: form.cleaned_data[name] for name in ("description", "security_profile", "assume_ocpp16")}
         obj.pk = ChargePoint.objects.provision(obj.organization, obj.identity, obj.secret, **fields).pk
         return None

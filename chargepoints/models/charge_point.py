@@ -40,6 +40,11 @@ class SecurityProfile(models.IntegerChoices):
     NONE = 0, "0: no credentials"
     BASIC = 1, "1: password"
     TLS_BASIC = 2, "2: TLS and password"
+    TLS_CERTIFICATE = 3, "3: TLS and client certificate"
+
+    @property
+    def needs_password(self) -> bool:
+        return self in (SecurityProfile.BASIC, SecurityProfile.TLS_BASIC)
 
 
 class Availability(models.TextChoices):
@@ -56,12 +61,12 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         return self.filter(Q(channel_name="") | Q(online_until=None) | Q(online_until__lte=Now()))
 
     def provision(self, organization: Organization, identity: str, password: str | None, **fields: Any) -> ChargePoint:
-        """Register a charge point; without a password it connects without credentials (security profile 0)."""
+        """Register a charge point; without password and certificate it needs no credentials (security profile 0)."""
         charge_point = ChargePoint(organization=organization, identity=identity, **fields)
-        if password is None:
-            charge_point.security_profile = SecurityProfile.NONE
-        else:
+        if password is not None:
             charge_point.password_digest = credentials.make_digest(password.encode())
+        elif charge_point.security_profile != SecurityProfile.TLS_CERTIFICATE:
+            charge_point.security_profile = SecurityProfile.NONE
         charge_point.full_clean()
         charge_point.save(force_insert=True)
         return charge_point

@@ -147,10 +147,13 @@ def test_create_charge_point_warns_of_a_short_password(run: Callable[..., Ended]
     assert "shorter than the 16 bytes" in ended.err
 
 
-def test_create_charge_point_goes_without_a_password_when_told(run: Callable[..., Ended], acme: Any) -> None:
-    assert run("create_charge_point", "acme charging", "CP", "--no-password").code == 0
+@pytest.mark.parametrize(("option", "profile"), [("--no-password", 0), ("--certificate", 3)])
+def test_create_charge_point_goes_without_a_password_when_told(
+    run: Callable[..., Ended], acme: Any, option: str, profile: int
+) -> None:
+    assert run("create_charge_point", "acme charging", "CP", option).code == 0
     charge_point = ChargePoint.objects.get()
-    assert (charge_point.security_profile, charge_point.password_digest) == (0, "")
+    assert (charge_point.security_profile, charge_point.password_digest) == (profile, "")
 
 
 def test_create_charge_point_refuses_an_empty_password(run: Callable[..., Ended], acme: Any) -> None:

@@ -52,11 +52,12 @@ def test_shows_the_password_of_a_new_charge_point_once(as_staff: Client, organiz
     assert password not in as_staff.get(page(charge_point)).content.decode()
 
 
-def test_adds_a_charge_point_without_a_password(as_staff: Client, organization: Any) -> None:
-    response = as_staff.post(ADD, fields(organization, security_profile=0), follow=True)
+@pytest.mark.parametrize("profile", [0, 3])
+def test_adds_a_charge_point_without_a_password(profile: int, as_staff: Client, organization: Any) -> None:
+    response = as_staff.post(ADD, fields(organization, security_profile=profile), follow=True)
     assert not PASSWORD.findall(response.content.decode())
     charge_point = ChargePoint.objects.get(identity="NEW 1")
-    assert (charge_point.security_profile, charge_point.password_digest) == (0, "")
+    assert (charge_point.security_profile, charge_point.password_digest) == (profile, "")
 
 
 @pytest.mark.parametrize("identity", ["", "a/b", "a:b", "x" * 49, "TAKEN"])
@@ -99,6 +100,8 @@ def test_requires_no_password_that_was_never_set(as_staff: Client, make_charge_p
     charge_point = make_charge_point()
     response = as_staff.post(page(charge_point), {"security_profile": 1, "registration_status": "Accepted"})
     assert "security_profile" in response.context["adminform"].form.errors
+    response = as_staff.post(page(charge_point), {"security_profile": 3, "registration_status": "Accepted"})
+    assert "security_profile" not in response.context["adminform"].form.errors
 
 
 def test_leaves_alone_what_the_socket_writes(as_staff: Client, make_charge_point: Any) -> None:

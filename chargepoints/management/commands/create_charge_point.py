@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apikeys.management.organizations import find_organization, refuse
 from chargepoints.credentials import generate_password
 from chargepoints.models import ChargePoint
+from chargepoints.models.charge_point import SecurityProfile
 
 # OCPP 1.6 security whitepaper, A00.FR.205: at least 16 bytes, of high entropy.
 PASSWORD_BYTES = 16
@@ -22,12 +23,17 @@ class Command(BaseCommand):
         parser.add_argument("identity", help="The last part of the URL at which the charge point connects.")
         secret = parser.add_mutually_exclusive_group()
         secret.add_argument("--password", help="The one that the hardware has; generated if none is given.")
+        secret.add_argument(
+            "--certificate", action="store_true", help="Let it in by a client certificate (security profile 3)."
+        )
         secret.add_argument("--no-password", action="store_true", help="Let anybody connect under this identity.")
 
     def handle(self, *args: Any, organization: str, identity: str, **options: Any) -> None:
-        password = None if options["no_password"] else self.password(options["password"])
+        profile = SecurityProfile.TLS_CERTIFICATE if options["certificate"] else SecurityProfile.BASIC
+        password = None if options["no_password"] or options["certificate"] else self.password(options["password"])
+        owner = find_organization(organization)
         try:
-            ChargePoint.objects.provision(find_organization(organization), identity, password)
+            ChargePoint.objects.provision(owner, identity, password, security_profile=profile)
         except ValidationError as error:
             refuse(error)
         self.stdout.write(identity if password is None else password)
