@@ -1,29 +1,19 @@
-"""Daphne's protocols, with refusals that carry a status and bounds on what a peer can make us hold."""
+"""Daphne's WebSocket side, with refusals that carry a status and bounds on what a peer can make us hold."""
 
 from __future__ import annotations
 
-import json
-import re
 import socket
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
-from twisted.web import http
 
 from ocpp16.journal import journal
 
 from . import proxies
-from .middleware import sane_request_id
 
-# Twisted knows no phrase for the status that most refusals of commands have.
-http.RESPONSES[422] = b"Unprocessable Content"
-
-MAXIMUM_BODY = 1024 * 1024
-ABANDON_SECONDS = 10
 MAXIMUM_UNSENT = 1024 * 1024
 MAXIMUM_QUEUED = 64
 MAXIMUM_HELD = 8 * 1024 * 1024
@@ -35,7 +25,6 @@ PING_SECONDS = 20
 SILENCE_SECONDS = 45
 # Seconds; the last in milliseconds: how long what we sent may stay unacknowledged.
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
-UNPRINTABLE = re.compile(rb"[^!-~]")
 
 
 class ChargePointProtocol(WebSocketProtocol):
@@ -177,69 +166,3 @@ class ChargePointFactory(WebSocketFactory):
         super().__init__(*args, **options)
         # A peer that breaks a rule is told which by a close code, where the default would just hang up.
         self.setProtocolOptions(failByDrop=False)
-
-
-class Request(WebRequest):
-    """An HTTP request whose body is cut while it arrives, not after it filled the disk."""
-
-    body_length = 0
-    is_refused = False
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        # Forms are Django's to parse; Twisted would answer a broken one by itself.
-        super().__init__(*args, parsePOSTFormSubmission=False, **options)
-
-    def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's name
-        super().gotLength(length)
-        if length is not None and length > MAXIMUM_BODY:
-            self._refuse()
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        self.body_length += len(data)
-        if not self.is_refused and self.body_length > MAXIMUM_BODY:
-            self._refuse()
-        if not self.is_refused:
-            super().handleContentChunk(data)
-        elif self.body_length > 16 * MAXIMUM_BODY:
-            self.channel.transport.abortConnection()
-
-    def process(self) -> Any:
-        if self.is_refused:
-            return self.channel.loseConnection()
-        proxies.sift(self.requestHeaders, self.channel.getPeer().host)
-        if self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket":
-            self._ease_handshake()
-        return super().process()
-
-    def _ease_handshake(self) -> None:
-        """Take away what Autobahn refuses charge points for, though it does no harm: an Origin, a word said twice."""
-        headers = self.requestHeaders
-        # No browser's cookies open this door, so the origin of a page says nothing here.
-        headers.removeHeader(b"Origin")
-        offered = b",".join(headers.getRawHeaders(b"Sec-WebSocket-Protocol", []))
-        protocols = [UNPRINTABLE.sub(b"?", word.strip()) for word in offered.split(b",") if word.strip()]
-        headers.removeHeader(b"Sec-WebSocket-Protocol")
-        if protocols:
-            headers.addRawHeader(b"Sec-WebSocket-Protocol", b", ".join(dict.fromkeys(protocols)))
-
-    def _refuse(self) -> None:
-        # The rest of the body is read and dropped: closing at once would reset the connection under our answer.
-        self.is_refused = True
-        error = {"code": "payload_too_large", "message": "The body is larger than 1 MiB.", "details": {}}
-        body = json.dumps({"error": error}).encode()
-        request_id = sane_request_id(self.getHeader("X-Request-Id") or "")
-        head = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        head += f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.channel.transport.write(head.encode() + body)
-        self.channel.callLater(ABANDON_SECONDS, self._abandon)
-
-    def _abandon(self) -> None:
-        if self.channel is not None:
-            self.channel.transport.abortConnection()
-
-
-class RequestFactory(HTTPFactory):
-    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        protocol = super().buildProtocol(addr)
-        protocol.requestFactory = Request
-        return protocol

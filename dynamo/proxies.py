@@ -18,7 +18,7 @@ SECURE = {"https", "wss"}
 def sift(headers: Any, peer: str) -> None:
     """Leave of what is said of the client one address and one scheme, and only what a proxy of ours says."""
     if not is_proxy(peer):
-        for name in (FOR, PROTO, settings.DYNAMO_CLIENT_CERTIFICATE_HEADER):
+        for name in filter(None, (FOR, PROTO, settings.DYNAMO_CLIENT_CERTIFICATE_HEADER)):
             headers.removeHeader(name)
         return
     headers.setRawHeaders(PROTO, [scheme(values(headers, PROTO))])

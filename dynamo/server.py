@@ -15,7 +15,8 @@ from twisted.internet import defer
 from ocpp16.journal import journal
 
 from . import proxies
-from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol, RequestFactory
+from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol
+from .requests import RequestFactory
 
 MAXIMUM_MESSAGE = 4 * 1024 * 1024
 DRAIN_SECONDS = 10
