@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -10,9 +11,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import Error, close_old_connections
+from prometheus_client import Counter, Gauge, Histogram
 
 T = TypeVar("T")
+
+working = Gauge("dynamo_database_work", "Database work of sockets that waits for a thread or is being done.")
+waited = Histogram("dynamo_database_wait_seconds", "How long database work of sockets waited for a thread.")
+failures = Counter("dynamo_database_failures", "Database work of sockets that failed.", ["error"])
 
 # Thread sensitivity is decided here, once: `database_sync_to_async` outside a request would put every socket of
 # the process behind one thread. These threads are only ever ours, so nothing in them expects the main thread.
@@ -24,12 +30,17 @@ upkeep_thread = ThreadPoolExecutor(1, thread_name_prefix="database-upkeep")
 async def in_database(function: Callable[..., T], *args: Any, threads: ThreadPoolExecutor = _threads) -> T:
     """Run `function` in a thread of the pool that sockets share, or of `threads`, and hand its connection back."""
     # Log lines that are written there belong to the same request, charge point and message.
-    run = partial(copy_context().run, _run, function, *args)
-    return await asyncio.get_running_loop().run_in_executor(threads, run)
+    run = partial(copy_context().run, _run, time.monotonic(), function, *args)
+    with working.track_inprogress():
+        return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
-def _run(function: Callable[..., T], *args: Any) -> T:
+def _run(asked_at: float, function: Callable[..., T], *args: Any) -> T:
+    waited.observe(time.monotonic() - asked_at)
     try:
         return function(*args)
+    except Error as error:
+        failures.labels(type(error).__name__).inc()
+        raise
     finally:
         close_old_connections()

@@ -117,6 +117,14 @@ def secret_key(name: str, directory: Path) -> str:
     return given or kept_key(directory / "secret_key")
 
 
+def token(name: str) -> str:
+    """A secret that somebody chose, or ''."""
+    given = text(name)
+    if given and (len(given) < 16 or not given.isascii() or not given.isprintable()):
+        raise ImproperlyConfigured(f"{name} must have at least 16 characters, all of them ASCII.")
+    return given
+
+
 def kept_key(path: Path) -> str:
     try:
         if not path.exists():

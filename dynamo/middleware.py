@@ -15,6 +15,7 @@ from django.utils.decorators import sync_and_async_middleware
 from ocpp16 import log_fields
 
 from .errors import is_api
+from .metrics import count_request
 
 logger = logging.getLogger("dynamo.access")
 
@@ -52,8 +53,10 @@ def identified(request: Any) -> Iterator[Callable[[HttpResponse], HttpResponse]]
 
     def answered(response: HttpResponse) -> HttpResponse:
         response.headers["X-Request-Id"] = request.request_id
+        seconds = time.monotonic() - started_at
+        count_request(request, response.status_code, seconds)
         if is_api(request):
-            note(request, response.status_code, time.monotonic() - started_at)
+            note(request, response.status_code, seconds)
         return response
 
     with log_fields.bound(request_id=request.request_id):

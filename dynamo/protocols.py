@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Sequence
@@ -10,9 +11,12 @@ from typing import Any
 
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
+from ocpp16 import metrics
 from ocpp16.journal import journal
 
 from . import proxies
+
+logger = logging.getLogger(__name__)
 
 MAXIMUM_UNSENT = 1024 * 1024
 MAXIMUM_QUEUED = 64
@@ -58,7 +62,7 @@ class ChargePointProtocol(WebSocketProtocol):
         # Frames that came before our answer to the handshake, which Autobahn would take for more of the request.
         self.early += data
         if len(self.early) > MAXIMUM_EARLY:
-            self.dropConnection(abort=True)
+            self.hang_up("too much before the handshake was answered")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         super().onMessage(payload, isBinary)
@@ -106,7 +110,9 @@ class ChargePointProtocol(WebSocketProtocol):
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:  # noqa: N802, N803
         """Refuse what is no handshake of RFC 6455, where operations staff see it."""
         journal.start()
-        path = getattr(self, "http_request_uri", "").replace("\x00", "")[:300]
+        metrics.refused.labels("no WebSocket handshake").inc()
+        # Without the query, where a charge point may have put its password.
+        path = getattr(self, "http_request_uri", "").partition("?")[0].replace("\x00", "")[:300]
         address = self.http_headers.get(proxies.FOR.lower(), self.transport.getPeer().host)
         journal.refusal(identity="", address=address, reason="no WebSocket handshake", path=path, protocols="")
         super().failHandshake(reason, code, responseHeaders)
@@ -126,7 +132,14 @@ class ChargePointProtocol(WebSocketProtocol):
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: N802
         super().sendData(data, sync, chopsize)
         if self.unsent() > MAXIMUM_UNSENT:
-            self.dropConnection(abort=True)
+            self.hang_up("too much unsent")
+
+    def hang_up(self, reason: str) -> None:
+        """End the connection without a word: a peer that takes nothing from us would not hear it."""
+        if self.state == self.STATE_OPEN:
+            logger.info("Hung up on %s: %s", self.transport.getPeer().host, reason)
+            metrics.closed.labels(reason).inc()
+        self.dropConnection(abort=True)
 
     def unsent(self) -> int:
         """Bytes that the peer has not taken from us yet."""
@@ -137,6 +150,7 @@ class ChargePointProtocol(WebSocketProtocol):
         now = time.monotonic()
         if self.state == self.STATE_CONNECTING:
             if now - self.heard_at > CONNECT_SECONDS:
+                metrics.refused.labels("no answer in time").inc()
                 self.deny(503, [(b"Retry-After", b"30")])
         elif self.state == self.STATE_OPEN:
             self._check_unsent(now)
@@ -148,12 +162,12 @@ class ChargePointProtocol(WebSocketProtocol):
         elif self.unsent_since is None:
             self.unsent_since = now
         elif now - self.unsent_since > UNSENT_SECONDS:
-            self.dropConnection(abort=True)
+            self.hang_up("unsent for too long")
 
     def _check_silence(self, now: float) -> None:
         silence = now - self.heard_at
         if self.answers_pings and silence > SILENCE_SECONDS and not self.paused:
-            self.dropConnection(abort=True)
+            self.hang_up("silent")
         elif self.send_pings and min(silence, now - self.pinged_at) > PING_SECONDS:
             self.pinged_at = now
             self.sendPing()

@@ -14,7 +14,7 @@ from twisted.internet import defer
 
 from ocpp16.journal import journal
 
-from . import proxies
+from . import metrics, proxies
 from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol
 from .requests import RequestFactory
 
@@ -74,7 +74,8 @@ class Server(daphne.server.Server):
         super().listen_success(port)
         self.port = port
         # Daphne makes its loop the current one only after it listens.
-        self.tasks = [daphne.server.twisted_loop.create_task(start()) for start in self.beside]
+        beside = [metrics.watch_lag, *self.beside]
+        self.tasks = [daphne.server.twisted_loop.create_task(start()) for start in beside]
         if self.on_ready is not None:
             self.on_ready()
 

@@ -154,6 +154,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False},
 }
 
+# Without one, only this machine may read /metrics.
+DYNAMO_METRICS_TOKEN = environment.token("DYNAMO_METRICS_TOKEN")
 LOG_LEVEL = environment.choice("DYNAMO_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_FORMAT = environment.choice("DYNAMO_LOG_FORMAT", "LINE", ("LINE", "JSON"))
 LOGGING = {

@@ -11,7 +11,7 @@ from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16.commands import COMMANDS
 from ocpp16.views import CommandViewSet
 
-from . import errors, health
+from . import errors, health, metrics
 
 commands = [
     path(f"api/v1/ocpp16/{name}", CommandViewSet.as_view({"post": "send"}, endpoint=endpoint), name=name)
@@ -22,6 +22,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     *commands,
     path(

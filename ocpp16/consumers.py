@@ -16,7 +16,7 @@ from django.db import Error
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
-from . import frames, handlers
+from . import frames, handlers, metrics
 from .handshake import SUBPROTOCOL, Knock
 from .journal import journal
 from .log_fields import bound
@@ -35,6 +35,9 @@ MALFORMED_SECONDS = 60
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+_connected: set[ChargePointConsumer] = set()
+metrics.watch(_connected)
 
 
 class ChargePointConsumer:
@@ -67,6 +70,7 @@ class ChargePointConsumer:
             raise
         self.commands.outgoing.recall(ages, asyncio.get_running_loop().time())
         journal.hold(self.channel_name, self.close_replaced)
+        _connected.add(self)
         if replaced:
             await notify(replaced, {"type": "connection.replaced"})
         subprotocol = SUBPROTOCOL if self.knock.protocols else None
@@ -98,6 +102,7 @@ class ChargePointConsumer:
         try:
             return await asyncio.wait_for(layer.new_channel("ocpp16."), LAYER_SECONDS)
         except Exception as error:
+            metrics.layer_failures.labels("subscribe").inc()
             logger.warning("The channel layer is not there: %s", error)
             return f"ocpp16.{uuid.uuid4().hex}"
 
@@ -106,6 +111,7 @@ class ChargePointConsumer:
         self.is_closed = self.commands.is_closed = True
         logger.info("%s disconnected", self.charge_point)
         journal.release(self.channel_name)
+        _connected.discard(self)
         for duty in others[:2]:
             duty.cancel()
         try:
@@ -151,6 +157,7 @@ class ChargePointConsumer:
         return True
 
     async def refuse_malformed(self, text: str, malformed: frames.Malformed) -> bool:
+        metrics.malformed.inc()
         self.log(Message.Direction.RECEIVED, 0, text)
         await self.send_text(frames.call_error(frames.NO_MESSAGE_ID, malformed.code), frames.CALL_ERROR)
         now = asyncio.get_running_loop().time()
@@ -172,14 +179,16 @@ class ChargePointConsumer:
 
     async def answer(self, call: frames.Call) -> None:
         key = (call.message_id, call.action, hash(json.dumps(call.payload, sort_keys=True)))
-        text = self.answers.get(key)
+        text = known = self.answers.get(key)
         if text is None:
             text = await self.handle(call)
             if text is None:
+                metrics.answered(call, None)
                 return
             if text.startswith(f"[{frames.CALL_RESULT}"):
                 self.remember(key, text)  # a refusal had no effect, and its reason may pass
         await self.send_text(text, json.loads(text[1:2]), call.message_id, call.action)
+        metrics.answered(call, text, repeated=known is not None)
         self.commands.committing.set()
 
     def remember(self, key: tuple[str, str, int], text: str) -> None:
@@ -218,6 +227,7 @@ class ChargePointConsumer:
             try:
                 event = await layer.receive(self.channel_name)
             except Exception as error:
+                metrics.layer_failures.labels("receive").inc()
                 logger.warning("The channel layer is not there: %s", error)
                 await asyncio.sleep(1)
                 continue
@@ -232,6 +242,7 @@ class ChargePointConsumer:
 
     async def close(self, code: int, reason: str) -> None:
         if not self.is_closed:
+            metrics.closed.labels(reason).inc()
             await self.send({"type": "websocket.close", "code": code, "reason": reason})
 
     async def send_text(self, text: str, kind: int, message_id: str = "", action: str = "", logged: str = "") -> None:

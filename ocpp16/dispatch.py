@@ -20,6 +20,7 @@ from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import RegistrationStatus
 
+from . import metrics
 from .models import Command
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ async def _hand_over(command_id: uuid.UUID, channel_name: str) -> str:
         event = {"type": "command.send", "command": str(command_id), "reply_channel": await replies.channel()}
         await asyncio.wait_for(get_channel_layer().send(channel_name, event), LAYER_SECONDS)
     except Exception as error:
+        metrics.layer_failures.labels("command").inc()
         logger.warning("The channel layer is not there: %r", error)
         replies.forget(str(command_id))
         return "unavailable"
@@ -182,6 +184,7 @@ class Replies:
             try:
                 event = await get_channel_layer().receive(name)
             except Exception as error:
+                metrics.layer_failures.labels("receive").inc()
                 logger.warning("The channel layer is not there: %r", error)
                 await asyncio.sleep(1)
                 continue

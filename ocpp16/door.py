@@ -11,6 +11,7 @@ from django.db import Error
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
+from . import metrics
 from .consumers import ChargePointConsumer
 from .handshake import Knock, Refused, admit, identity_of
 from .journal import journal
@@ -66,6 +67,7 @@ def note_refusal(knock: Knock, refused: Refused) -> None:
 
 async def deny(send: Send, refused: Refused) -> None:
     """Answer the handshake with an HTTP status (the ASGI extension `websocket.http.response`)."""
+    metrics.refused.labels(refused.reason).inc()
     headers = [*refused.headers, (b"Content-Type", b"text/plain; charset=utf-8")]
     await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": f"{refused.reason}\n".encode()})

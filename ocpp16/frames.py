@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ class Call:
     action: str
     payload: dict[str, Any]
     fault: InvalidPayload | None = None
+    arrived_at: float = field(default_factory=time.monotonic, compare=False)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from chargepoints.database import in_database, upkeep_thread
 from chargepoints.models import ChargePoint, ConformanceFinding
 from chargepoints.models.charge_point import LEASE
 
+from . import metrics
 from .models import Command, Message, RefusedConnection
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ class Journal:
 
     def message(self, charge_point_id: int, direction: str, kind: int, frame: str, **fields: Any) -> None:
         """Log one frame of the conversation."""
+        if len(self._notes.messages) == MAXIMUM_MESSAGES:
+            metrics.journal_dropped.inc()
         self._notes.messages.append(
             Message(
                 charge_point_id=charge_point_id,
@@ -116,6 +119,10 @@ class Journal:
     def release(self, channel_name: str) -> None:
         self._sockets.pop(channel_name, None)
 
+    def waiting(self) -> int:
+        """How many messages have not been written yet."""
+        return len(self._notes.messages)
+
     def start(self) -> None:
         """Write and renew on the running loop from now on."""
         loop = asyncio.get_running_loop()
@@ -141,10 +148,12 @@ class Journal:
         try:
             await in_database(notes.store, threads=upkeep_thread)
         except Error as error:
+            metrics.journal_failures.inc()
             logger.warning("The journal could not be written: %s", error)
             self._put_back(notes)
 
     def _put_back(self, notes: Notes) -> None:
+        metrics.journal_dropped.inc(max(0, len(notes.messages) + len(self._notes.messages) - MAXIMUM_MESSAGES))
         notes.messages.extend(self._notes.messages)
         notes.alive |= self._notes.alive
         notes.findings.update(self._notes.findings)
@@ -160,8 +169,11 @@ class Journal:
             try:
                 owned = await in_database(ChargePoint.objects.renew_leases, chunk, threads=upkeep_thread)
             except Error as error:
+                metrics.leases.labels("failed").inc(len(chunk))
                 logger.warning("Leases could not be renewed: %s", error)
                 return
+            metrics.leases.labels("renewed").inc(len(owned))
+            metrics.leases.labels("lost").inc(len(chunk) - len(owned))
             for name in set(chunk) - owned:
                 if name in self._sockets:
                     self._sockets[name]()
@@ -174,3 +186,4 @@ class Journal:
 
 
 journal = Journal()
+metrics.journal_waiting.set_function(journal.waiting)

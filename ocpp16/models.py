@@ -13,7 +13,7 @@ from apikeys.models import ApiKey
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.models import ChargePoint, Transaction
 
-from . import payloads
+from . import metrics, payloads
 
 # How long after a remote start its transaction, or its tag's authorization, may still come.
 REMOTE_START_WINDOW = timedelta(minutes=10)
@@ -44,10 +44,14 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
         recent = recent.filter(sent_at__gt=now - timedelta(seconds=seconds)).order_by("sent_at")
         return [(now - sent_at).total_seconds() for sent_at in recent.values_list("sent_at", flat=True) if sent_at]
 
+    def forgotten(self) -> CommandQuerySet:
+        """What nobody waits for any more and nothing has ended: the worker or the caller died."""
+        patience = timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT + 60)
+        return self.unfinished().filter(created_at__lt=timezone.now() - patience)
+
     def end_forgotten(self) -> None:
         """End as timed out what nobody waits for any more: the worker or the caller died."""
-        patience = timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT + 60)
-        for command in self.unfinished().filter(created_at__lt=timezone.now() - patience)[:FORGOTTEN_AT_ONCE]:
+        for command in self.forgotten()[:FORGOTTEN_AT_ONCE]:
             command.end(Command.State.TIMED_OUT)
 
     def remote_starts(self, charge_point: ChargePoint, id_tag: str, connector_id: int | None = None) -> list[Command]:
@@ -180,6 +184,7 @@ class Command(models.Model):
     def _assign(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
             setattr(self, name, value)
+        metrics.command_ended(self.action, values)
 
 
 class Message(models.Model):

@@ -15,7 +15,7 @@ from django.db import Error
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
-from . import frames, outcomes
+from . import frames, metrics, outcomes
 from .journal import journal
 from .log_fields import bound
 from .models import Command
@@ -162,4 +162,5 @@ async def notify(channel: str, event: dict[str, str]) -> None:
     try:
         await asyncio.wait_for(get_channel_layer().send(channel, event), LAYER_SECONDS)
     except Exception as error:
+        metrics.layer_failures.labels("reply").inc()
         logger.warning("The channel layer is not there: %s", error)
