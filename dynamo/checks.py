@@ -15,7 +15,7 @@ def channel_layer_spans_processes(app_configs: Any, **kwargs: Any) -> list[Check
     services = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     in_memory = settings.CHANNEL_LAYERS["default"]["BACKEND"].endswith("InMemoryChannelLayer")
     if services and in_memory:
-        hint = "Set REDIS_URL before you start a second process."
+        hint = "A second process will be refused until REDIS_URL is set for both."
         return [checks.Warning("Commands reach only charge points of the same process.", hint=hint, id="dynamo.W001")]
     return []
 

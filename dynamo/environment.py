@@ -6,12 +6,16 @@ import ipaddress
 import os
 import re
 import secrets
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+# Django's own check asks for as much.
+SECRET_KEY_LENGTH = 50
+PLACEHOLDER = re.compile(r"change.?me|django-insecure|secret.?key|your.?secret|placeholder|example", re.IGNORECASE)
 POSTGRESQL_URL = re.compile(r"postgres(?:ql)?://[^/]*/[^/?]")
 
 
@@ -97,6 +101,13 @@ def only_behind_proxy(**variables: Any) -> None:
             raise ImproperlyConfigured(f"{name} needs DYNAMO_PROXY_ADDRESSES: a proxy ends TLS before Dynamo.")
 
 
+def no_debug_beside(*names: str) -> None:
+    """Refuse DYNAMO_DEBUG where a variable says that more than one person's machine is concerned."""
+    for name in names:
+        if text(name):
+            raise ImproperlyConfigured(f"DYNAMO_DEBUG shows secrets on error pages: switch it off where {name} is set.")
+
+
 def data_directory(name: str, default: Path) -> Path:
     """The folder for what the server keeps, made if it is missing."""
     path = Path(text(name) or default).expanduser().absolute()
@@ -110,11 +121,15 @@ def data_directory(name: str, default: Path) -> Path:
 
 
 def secret_key(name: str, directory: Path) -> str:
-    """The variable, or the key in the data folder, generated at the first start."""
-    given = text(name)
-    if given and len(given) < 32:
-        raise ImproperlyConfigured(f"{name} must have at least 32 characters.")
-    return given or kept_key(directory / "secret_key")
+    """The variable, or the key in the data folder, generated at the first start; refused if it could be guessed."""
+    given, path = text(name), directory / "secret_key"
+    key = given or kept_key(path)
+    if len(key) < SECRET_KEY_LENGTH or PLACEHOLDER.search(key) or len(zlib.compress(key.encode())) < 32:
+        raise ImproperlyConfigured(
+            f"{name if given else f'The secret key in {path}'} must be at least {SECRET_KEY_LENGTH} random characters, "
+            f"such as `openssl rand -hex 32` prints."
+        )
+    return key
 
 
 def token(name: str) -> str:

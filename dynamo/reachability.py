@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-
 from django.conf import settings
 from django.core.management import CommandError
 from django.db import DatabaseError, connection
@@ -54,24 +51,6 @@ def require_redis(url: str) -> None:
         raise CommandError(f"The Redis of REDIS_URL cannot be used: {first_line(error)}.") from None
     finally:
         client.close()
-
-
-def claim_data_folder() -> None:
-    """Refuse a second server where the first cannot know of it: on SQLite, or with the channel layer in memory.
-
-    The claim is a lock that ends with this process, however it ends.
-    """
-    services = (settings.DATABASES["default"]["ENGINE"], settings.CHANNEL_LAYERS["default"]["BACKEND"])
-    if not any(service.endswith(("sqlite3", "InMemoryChannelLayer")) for service in services):
-        return
-    handle = os.open(settings.DATA_DIR / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise CommandError(
-            f"Another server runs on {settings.DATA_DIR}. Set DATABASE_URL and REDIS_URL to run several on one "
-            f"database, or give this one a folder of its own (DYNAMO_DATA_DIR)."
-        ) from None
 
 
 def first_line(error: Exception) -> str:

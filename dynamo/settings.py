@@ -10,6 +10,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_directory("DYNAMO_DATA_DIR", BASE_DIR / "var")
 SECRET_KEY = environment.secret_key("DYNAMO_SECRET_KEY", DATA_DIR)
 DEBUG = environment.boolean("DYNAMO_DEBUG", False)
+if DEBUG:
+    environment.no_debug_beside("DATABASE_URL", "REDIS_URL", "DYNAMO_PROXY_ADDRESSES", "DYNAMO_ALLOWED_HOSTS")
 ALLOWED_HOSTS = environment.hosts("DYNAMO_ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = environment.origins("DYNAMO_TRUSTED_ORIGINS")
 

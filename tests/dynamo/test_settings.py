@@ -45,6 +45,10 @@ def manage(*arguments: str, data: Path, **variables: str) -> subprocess.Complete
         ("DYNAMO_TLS", "1"),
         ("DYNAMO_LOG_LEVEL", "loud"),
         ("DYNAMO_SECRET_KEY", "short"),
+        ("DYNAMO_SECRET_KEY", "k7Jq2xVd9RbTzW4mNs8HpLc3FyGa5EuX"),
+        ("DYNAMO_SECRET_KEY", "x" * 64),
+        ("DYNAMO_SECRET_KEY", "0123456789" * 6),
+        ("DYNAMO_SECRET_KEY", "changeme-k7Jq2xVd9RbTzW4mNs8HpLc3FyGa5EuXk7Jq2xVd9RbTzW4m"),
         ("DYNAMO_DATA_DIR", "/etc/passwd"),
         ("DATABASE_URL", "mysql://user:hidden@host/name"),
         ("DATABASE_URL", "postgresql://user:hidden@host:5432/"),
@@ -63,6 +67,41 @@ def test_names_the_variable_in_one_sentence(tmp_path: Path, name: str, text: str
     assert name in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert "hidden" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DATABASE_URL", "postgresql://user:hidden@host:5432/name"),
+        ("REDIS_URL", "redis://:hidden@host:6379/0"),
+        ("DYNAMO_PROXY_ADDRESSES", "10.0.0.1"),
+        ("DYNAMO_ALLOWED_HOSTS", "csms.example.com"),
+    ],
+)
+def test_refuses_debug_where_others_are_concerned(tmp_path: Path, name: str, text: str) -> None:
+    refused = manage("check", data=tmp_path, **{"DYNAMO_DEBUG": "1", name: text})
+    assert refused.returncode == 1
+    assert refused.stderr == f"DYNAMO_DEBUG shows secrets on error pages: switch it off where {name} is set.\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "up"])
+def test_refuses_debug_where_other_machines_can_ask(tmp_path: Path, command: str) -> None:
+    refused = manage(command, "--host", "0.0.0.0", data=tmp_path, DYNAMO_DEBUG="1")
+    assert refused.returncode == 1
+    assert "DYNAMO_DEBUG shows secrets on error pages: switch it off to listen on 0.0.0.0." in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_refuses_a_kept_secret_key_that_could_be_guessed(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").write_text("secret")
+    refused = manage("check", data=tmp_path)
+    assert refused.returncode == 1
+    assert f"The secret key in {tmp_path / 'secret_key'} must be at least 50 random characters" in refused.stderr
+
+
+def test_takes_a_secret_key_as_openssl_prints_it(tmp_path: Path) -> None:
+    key = "8f0c3a5e7d1b92460e8f7c6d5b4a39281706f5e4d3c2b1a0998877665f4e3d2c"
+    assert manage("check", data=tmp_path, DYNAMO_SECRET_KEY=key).returncode == 0
 
 
 def test_refuses_a_wrong_setting_before_it_runs_tests(tmp_path: Path) -> None:

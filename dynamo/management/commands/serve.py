@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dynamo.reachability import claim_data_folder, require_services, unapplied_migrations
+from dynamo.claims import claim_services, refuse_debug
+from dynamo.reachability import require_services, unapplied_migrations
 from dynamo.server import PortInUse, serve
 
 
@@ -27,8 +28,9 @@ class Command(BaseCommand):
         add_address_arguments(parser)
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        refuse_debug(host)
         require_services()
-        claim_data_folder()
+        claim_services()
         missing = unapplied_migrations()
         if missing:
             raise CommandError(f"{missing} migrations are not applied: run `python3 manage.py migrate` first.")

@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 from dynamo import demo, first_start
-from dynamo.reachability import claim_data_folder, require_services
+from dynamo.claims import claim_services, refuse_debug
+from dynamo.reachability import require_services
 from dynamo.server import PortInUse, check_port, serve
 
 from .serve import add_address_arguments
@@ -32,8 +33,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         try:
             check_port(host, port)
+            refuse_debug(host)
             require_services()
-            claim_data_folder()
+            claim_services()
             self.run(host, port, options["demo"])
         except PortInUse as error:
             raise CommandError(str(error)) from None
