@@ -79,6 +79,7 @@ TEMPLATES = [
 
 DATABASES = {"default": environment.database("DATABASE_URL", DYNAMO_DATABASE_POOL, DATA_DIR / "dynamo.sqlite3")}
 CHANNEL_LAYERS = {"default": environment.channel_layer("REDIS_URL")}
+DYNAMO_REDIS_URL = environment.text("REDIS_URL")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

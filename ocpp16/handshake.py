@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import threading
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import IDENTITY_LENGTH, SecurityProfile
 
 from .certificates import common_name
+from .failures import Failures
 
 SUBPROTOCOL = "ocpp1.6"
 # The longest text of an IPv6 address; a proxy may pass on what is none.
@@ -80,35 +77,14 @@ def identity_of(path: bytes) -> str:
     return identity
 
 
-class Failures:
-    """Counts failed handshakes; successes never count, so that a busy address is not locked out by one bad peer."""
-
-    PER_PEER = parse("10/minute")
-    PER_ADDRESS = parse("120/minute")
-
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._lock = threading.Lock()
-
-    def check(self, identity: str, address: str) -> None:
-        """Raise Refused with 429 where there have been too many."""
-        peer = self._limiter.test(self.PER_PEER, identity, address)
-        if not peer or not self._limiter.test(self.PER_ADDRESS, address):
-            raise Refused(429, "too many failures", (b"Retry-After", b"60"))
-
-    def count(self, identity: str, address: str) -> None:
-        with self._lock:
-            self._limiter.hit(self.PER_PEER, identity, address)
-            self._limiter.hit(self.PER_ADDRESS, address)
-
-
-failures = Failures()
+failures = Failures(settings.DYNAMO_REDIS_URL)
 
 
 def admit(knock: Knock) -> ChargePoint:
     """The charge point that may come in; raises Refused for everybody else."""
     identity = identity_of(knock.path)
-    failures.check(identity, knock.address)
+    if failures.are_too_many(identity, knock.address):
+        raise too_many()
     charge_point = ChargePoint.objects.select_related("organization").filter(identity=identity).first()
     try:
         if charge_point is None:
@@ -117,10 +93,14 @@ def admit(knock: Knock) -> ChargePoint:
             raise Refused(400, "no subprotocol ocpp1.6 offered")
         check_security(charge_point, knock)
     except Refused as refused:
-        if refused.status != 400:
-            failures.count(identity, knock.address)
+        if refused.status != 400 and failures.add(identity, knock.address):
+            raise too_many() from None  # of many at once, no more than the limit learn that they were wrong
         raise
     return charge_point
+
+
+def too_many() -> Refused:
+    return Refused(429, "too many failures", (b"Retry-After", b"60"))
 
 
 def check_security(charge_point: ChargePoint, knock: Knock) -> None:

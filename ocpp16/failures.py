@@ -1,0 +1,120 @@
+"""How often handshakes have failed lately: in all processes where there is Redis, in this one where there is none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 60
+PER_PEER, PER_ADDRESS = 10, 120
+# A handshake waits so long for Redis, and for as long after a failure not at all.
+REDIS_SECONDS, AWAY_SECONDS = 0.25, 5
+PRUNED_AT = 10_000
+EMPTY: deque[float] = deque()
+
+# What is counted, and how many of it are too many within the window.
+Limits = dict[str, int]
+
+
+class Failures:
+    """Failed handshakes of each identity from one address, and of each address; successes never count.
+
+    So a busy address is not locked out by one bad peer, nor a charge point by a stranger elsewhere.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._here = FailuresHere()
+        self._everywhere = FailuresInRedis(redis_url) if redis_url else None
+        self._away_until = 0.0
+
+    def are_too_many(self, identity: str, address: str) -> bool:
+        limits = limits_of(identity, address)
+        return self._here.are_too_many(limits) or self._ask(FailuresInRedis.are_too_many, limits)
+
+    def add(self, identity: str, address: str) -> bool:
+        """Count one; True if there were too many before, as where several came at once."""
+        limits = limits_of(identity, address)
+        return self._here.add(limits) | self._ask(FailuresInRedis.add, limits)
+
+    def _ask(self, question: Callable[[FailuresInRedis, Limits], bool], limits: Limits) -> bool:
+        """Redis's answer; while it is away False: no good charge point is refused for that."""
+        if self._everywhere is None or time.monotonic() < self._away_until:
+            return False
+        try:
+            return question(self._everywhere, limits)
+        except redis.RedisError as error:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            logger.warning("Failed handshakes are counted in this process alone: %s", error)
+            return False
+
+
+def limits_of(identity: str, address: str) -> Limits:
+    return {f"dynamo:failures:{address} {identity}": PER_PEER, f"dynamo:failures:{address}": PER_ADDRESS}
+
+
+class FailuresHere:
+    """The moments of the latest failures, on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._moments: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+        self._prune_at = PRUNED_AT
+
+    def are_too_many(self, limits: Limits) -> bool:
+        since = time.monotonic() - WINDOW
+        with self._lock:
+            return any(self._is_full(key, limit, since) for key, limit in limits.items())
+
+    def _is_full(self, key: str, limit: int, since: float) -> bool:
+        moments = self._moments.get(key, EMPTY)
+        return len(moments) == limit and moments[0] > since
+
+    def add(self, limits: Limits) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            were_too_many = any(self._is_full(key, limit, now - WINDOW) for key, limit in limits.items())
+            for key, limit in limits.items():
+                self._moments.setdefault(key, deque(maxlen=limit)).append(now)
+            if len(self._moments) > self._prune_at:
+                self._prune(now - WINDOW)
+        return were_too_many
+
+    def _prune(self, since: float) -> None:
+        self._moments = {key: moments for key, moments in self._moments.items() if moments[-1] > since}
+        self._prune_at = max(PRUNED_AT, 2 * len(self._moments))
+
+
+class FailuresInRedis:
+    """The same for all processes, on Redis's clock: theirs may differ, and jump. Raises redis.RedisError."""
+
+    def __init__(self, url: str) -> None:
+        patience: Any = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
+        # Typed as if every call might be awaited.
+        self._redis: Any = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patience)
+
+    def are_too_many(self, limits: Limits) -> bool:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.time()
+            for key, limit in limits.items():
+                pipeline.lindex(key, limit - 1)
+            (seconds, _), *oldest = pipeline.execute()
+        return any(moment is not None and float(moment) > seconds - WINDOW for moment in oldest)
+
+    def add(self, limits: Limits) -> bool:
+        seconds, microseconds = self._redis.time()
+        moment = seconds + microseconds / 1e6
+        with self._redis.pipeline() as pipeline:
+            for key, limit in limits.items():
+                pipeline.lindex(key, limit - 1).lpush(key, moment).ltrim(key, 0, limit - 1).expire(key, WINDOW)
+            oldest = pipeline.execute()[::4]
+        return any(before is not None and float(before) > moment - WINDOW for before in oldest)

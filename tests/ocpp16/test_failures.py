@@ -1,0 +1,53 @@
+"""How failed handshakes are counted in one process, on a clock of the test's."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ocpp16 import failures
+from ocpp16.failures import PER_PEER, WINDOW, Failures
+
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(failures, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.mark.parametrize("redis_url", ["", NO_REDIS])
+def test_forgets_each_failure_after_a_minute(clock: SimpleNamespace, redis_url: str) -> None:
+    counted = Failures(redis_url)
+    for _ in range(PER_PEER):
+        assert not counted.are_too_many("CP", "10.0.0.1")
+        assert not counted.add("CP", "10.0.0.1")
+        clock.now += 1
+    assert counted.are_too_many("CP", "10.0.0.1")
+    assert counted.add("CP", "10.0.0.1")
+    clock.now += WINDOW - PER_PEER
+    assert counted.are_too_many("CP", "10.0.0.1")
+    clock.now += 2
+    assert not counted.are_too_many("CP", "10.0.0.1")
+
+
+def test_asks_a_redis_that_is_away_only_now_and_then(clock: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+    counted = Failures(NO_REDIS)
+    for _ in range(100):
+        counted.are_too_many("CP", "10.0.0.1")
+    assert len(caplog.records) == 1
+    clock.now += failures.AWAY_SECONDS
+    counted.are_too_many("CP", "10.0.0.1")
+    assert len(caplog.records) == 2
+
+
+def test_holds_no_more_than_a_minute_of_failures(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "PRUNED_AT", 100)
+    counted = Failures("")
+    for number in range(1000):
+        counted.add(f"GUESS-{number}", f"10.0.0.{number}")
+        clock.now += 1
+    assert len(counted._here._moments) < 10 * WINDOW
