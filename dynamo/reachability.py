@@ -53,6 +53,18 @@ def require_redis(url: str) -> None:
         client.close()
 
 
+def is_alone() -> bool:
+    """Whether no other process can take part: on SQLite, or with the channel layer in memory."""
+    services = (settings.DATABASES["default"]["ENGINE"], settings.CHANNEL_LAYERS["default"]["BACKEND"])
+    return any(service.endswith(("sqlite3", "InMemoryChannelLayer")) for service in services)
+
+
+def require_migrations() -> None:
+    missing = unapplied_migrations()
+    if missing:
+        raise CommandError(f"{missing} migrations are not applied: run `python3 manage.py migrate` first.")
+
+
 def first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].strip().rstrip(".")

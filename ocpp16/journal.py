@@ -18,7 +18,7 @@ from chargepoints.models import ChargePoint, ConformanceFinding
 from chargepoints.models.charge_point import LEASE
 
 from . import metrics
-from .models import Command, Message, RefusedConnection
+from .models import Message, RefusedConnection
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,6 @@ class Journal:
             if loop.time() - renewed_at >= RENEW_SECONDS:
                 renewed_at = loop.time()
                 await self._renew()
-                await self._end_forgotten()
 
     async def flush(self) -> None:
         """Write what has gathered; if the database refuses, keep it for the next time."""
@@ -177,12 +176,6 @@ class Journal:
             for name in set(chunk) - owned:
                 if name in self._sockets:
                     self._sockets[name]()
-
-    async def _end_forgotten(self) -> None:
-        try:
-            await in_database(Command.objects.end_forgotten, threads=upkeep_thread)
-        except Error as error:
-            logger.warning("Forgotten commands could not be ended: %s", error)
 
 
 journal = Journal()

@@ -49,10 +49,11 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
         patience = timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT + 60)
         return self.unfinished().filter(created_at__lt=timezone.now() - patience)
 
-    def end_forgotten(self) -> None:
-        """End as timed out what nobody waits for any more: the worker or the caller died."""
-        for command in self.forgotten()[:FORGOTTEN_AT_ONCE]:
-            command.end(Command.State.TIMED_OUT)
+    def end_forgotten(self) -> int:
+        """End as timed out, some at a time, what nobody waits for any more; returns how many."""
+        with transaction.atomic():
+            claimed = self.forgotten().select_for_update(skip_locked=True)[:FORGOTTEN_AT_ONCE]
+            return sum(command.end(Command.State.TIMED_OUT) for command in claimed)
 
     def remote_starts(self, charge_point: ChargePoint, id_tag: str, connector_id: int | None = None) -> list[Command]:
         """Recent remote starts with this tag that have caused no transaction yet, newest first."""

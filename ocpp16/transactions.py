@@ -158,25 +158,30 @@ def stop_transaction(received: Received) -> dict[str, Any]:
 def stop_known(transaction: Transaction, received: Received, meter_stop: int) -> None:
     """Stop the transaction that was named; of another stop that it had before, the first values stay."""
     transaction.doubt_stop()
-    if close(transaction, received, meter_stop):
+    if close(transaction, meter_stop, received.time(), received.text("reason", 50), received.text("idTag")):
         return
     stored = Transaction.objects.get(pk=transaction.pk)
     if (stored.meter_stop, stored.stop_reason) != (meter_stop, received.text("reason", 50)):
         keep_orphan(received, transaction.pk, meter_stop, matched=transaction)
 
 
-def close(transaction: Transaction, received: Received, meter_stop: int) -> bool:
+def close(transaction: Transaction, meter_stop: int, stopped_at: datetime, reason: str, id_tag: str) -> bool:
     """Stop a transaction on the charge point's word, with what ends beside it; False if it was stopped before."""
-    charge_point, connector_id = received.charge_point, transaction.connector_id
-    if not transaction.stop(meter_stop, received.time(), received.text("reason", 50), received.text("idTag")):
+    if not transaction.stop(meter_stop, stopped_at, reason, id_tag):
         return False
+    end_beside(transaction)
+    return True
+
+
+def end_beside(transaction: Transaction) -> None:
+    """Let what waited for the end of a transaction happen, and what belonged to it end."""
+    charge_point, connector_id = transaction.charge_point, transaction.connector_id
     if charge_point.transactions.active().filter(connector_id=connector_id).exists():
-        return True  # a late stop: what waits on the connector waits for its next transaction
+        return  # a late stop: what waits on the connector waits for its next transaction
     charge_point.apply_scheduled_availability(connector_id)
     # OCPP 1.6 section 3.13.1: a TxProfile is gone when its transaction has ended.
     profiles = ChargingProfile.objects.filter(charge_point=charge_point, connector_id=connector_id)
     profiles.filter(purpose="TxProfile").clear()
-    return True
 
 
 def stop_orphan(received: Received, number: int, meter_stop: int) -> Transaction | None:
@@ -188,9 +193,14 @@ def stop_orphan(received: Received, number: int, meter_stop: int) -> Transaction
         received.charge_point, id_tag=orphan.id_tag, meter_stop=meter_stop, stopped_at=orphan.stopped_at
     )
     if meant is not None:
-        OrphanStop.objects.filter(pk=orphan.pk).update(matched=meant)
-        close(meant, received, meter_stop)
+        match(orphan, meant)
     return meant
+
+
+def match(orphan: OrphanStop, meant: Transaction) -> None:
+    """Take an orphan for the stop of the transaction that it means."""
+    OrphanStop.objects.filter(pk=orphan.pk).update(matched=meant)
+    close(meant, orphan.meter_stop, orphan.stopped_at, orphan.reason, orphan.id_tag)
 
 
 def keep_orphan(

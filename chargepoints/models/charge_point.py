@@ -20,6 +20,7 @@ IDENTITY_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/:\ud800-\udfff]")
 
 # A worker renews the leases of its sockets four times within this; one that dies leaves them to expire.
 LEASE = timedelta(seconds=60)
+BATCH = 500
 
 
 def validate_identity(identity: str) -> None:
@@ -84,6 +85,18 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         owned = self.filter(channel_name__in=channel_names)
         owned.update(online_until=Now() + LEASE)
         return set(owned.values_list("channel_name", flat=True))
+
+    def end_leases(self) -> int:
+        """Mark offline, some at a time, the charge points whose lease ran out; returns how many.
+
+        Their worker died. The channel stays: where it only hung, or the database was away, a renewal makes the charge
+        point online again, and its socket need not close.
+        """
+        with transaction.atomic():
+            lapsed = self.filter(online_until__lte=Now())
+            claimed = lapsed.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)[:BATCH]
+            ended = lapsed.filter(pk__in=list(claimed))
+            return ended.update(online_until=None, disconnected_at=F("online_until"))
 
 
 class ChargePoint(models.Model):

@@ -180,7 +180,7 @@ async def test_renews_leases_and_tells_who_lost_theirs(journal: Journal, make_ch
         row.connect(f"ocpp16.{row.identity}", "10.0.0.1")
         journal.hold(f"ocpp16.{row.identity}", lambda identity=row.identity: lost.append(identity))
     taken.connect("ocpp16.newer", "10.0.0.1")
-    before = timezone.now()
+    before = timezone.now() + timedelta(seconds=10)
     ChargePoint.objects.update(online_until=before)
     await journal._renew()
     assert lost == [taken.identity]

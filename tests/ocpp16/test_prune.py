@@ -21,7 +21,7 @@ from chargepoints.models import (
     SecurityEvent,
     Transaction,
 )
-from ocpp16.management.commands import prune
+from ocpp16 import retention
 from ocpp16.models import Command, Message, RefusedConnection
 
 MODELS = (Message, ConnectorStatus, Notification, SecurityEvent, OrphanStop, Command, RefusedConnection)
@@ -154,7 +154,7 @@ def test_keeps_the_transaction_that_a_deleted_command_started(
 def test_deletes_in_batches(
     charge_point: ChargePoint, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
 ) -> None:
-    monkeypatch.setattr(prune, "BATCH", 10)
+    monkeypatch.setattr(retention, "BATCH", 10)
     rows = [
         Message(charge_point=charge_point, direction="in", kind=2, frame="[]", at=days_ago(1000)) for _ in range(25)
     ]

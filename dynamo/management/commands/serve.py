@@ -5,8 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from dynamo import worker
 from dynamo.claims import claim_services, refuse_debug
-from dynamo.reachability import require_services, unapplied_migrations
+from dynamo.reachability import is_alone, require_migrations, require_services
 from dynamo.server import PortInUse, serve
 
 
@@ -31,10 +32,10 @@ class Command(BaseCommand):
         refuse_debug(host)
         require_services()
         claim_services()
-        missing = unapplied_migrations()
-        if missing:
-            raise CommandError(f"{missing} migrations are not applied: run `python3 manage.py migrate` first.")
+        require_migrations()
+        # Where no process can work beside this one, it does that work too.
+        beside = [worker.run] if is_alone() else []
         try:
-            serve(host, port, on_ready=lambda: self.stdout.write(f"Dynamo listens on {host}:{port}."))
+            serve(host, port, on_ready=lambda: self.stdout.write(f"Dynamo listens on {host}:{port}."), beside=beside)
         except PortInUse as error:
             raise CommandError(str(error)) from None

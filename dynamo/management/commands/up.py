@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
-from dynamo import demo, first_start
+from dynamo import demo, first_start, worker
 from dynamo.claims import claim_services, refuse_debug
 from dynamo.reachability import require_services
 from dynamo.server import PortInUse, check_port, serve
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         self.migrate()
         is_first = self.make_admin()
         made = self.make_demo(wants_demo or (wants_demo is None and is_first))
-        beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [worker.run]
         if wants_demo is not False and demo.exists():
             beside.append(lambda: demo.run_fleet(f"ws://{address}/ocpp16"))
         if made is not None:

@@ -1,0 +1,73 @@
+"""What is done beside the sockets: duties, of which any number of processes may do a batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from django.db import Error
+
+from chargepoints.database import in_database
+from chargepoints.models import ChargePoint
+from ocpp16.models import Command
+from ocpp16.reconciliation import infer_stops, match_overtaken_stops
+from ocpp16.retention import prune
+
+logger = logging.getLogger(__name__)
+
+# A database that was away is asked again this soon.
+RETRY_SECONDS = 5
+DAY = 24 * 3600
+
+
+class Duty(NamedTuple):
+    """A row of DUTIES. `batch` claims and does some of the work and returns how much; 0 where nothing is left."""
+
+    done: str
+    seconds: float  # until it is looked at again
+    batch: Callable[[], int]
+
+
+DUTIES = (
+    Duty("leases that ran out were ended", 10, ChargePoint.objects.end_leases),
+    Duty("forgotten commands were ended", 15, Command.objects.end_forgotten),
+    Duty("transactions were matched with their stops", 60, match_overtaken_stops),
+    Duty("forgotten transactions were closed as inferred", 60, infer_stops),
+    Duty("old rows of logs were deleted", DAY, prune),
+)
+
+
+async def run() -> None:
+    """Attend to every duty until cancelled, and finish the batches in flight then."""
+    # A thread for each: a long one must not keep the others waiting.
+    threads = ThreadPoolExecutor(len(DUTIES), thread_name_prefix="worker")
+    try:
+        await asyncio.gather(*(attend(duty, threads) for duty in DUTIES))
+    finally:
+        await asyncio.to_thread(threads.shutdown)
+
+
+async def attend(duty: Duty, threads: ThreadPoolExecutor) -> None:
+    """Do the duty again and again, through failures of the database and its own."""
+    while True:
+        seconds = duty.seconds
+        try:
+            await fulfil(duty, threads)
+        except Error as error:
+            logger.warning("Nobody knows how many %s: %s", duty.done, error)
+            seconds = min(seconds, RETRY_SECONDS)
+        except Exception:
+            logger.exception("Nobody knows how many %s", duty.done)
+        await asyncio.sleep(seconds)
+
+
+async def fulfil(duty: Duty, threads: ThreadPoolExecutor) -> None:
+    """Do batches until nothing is left."""
+    count = 0
+    while done := await in_database(duty.batch, threads=threads):
+        count += done
+    if count:
+        logger.info("%d %s", count, duty.done)

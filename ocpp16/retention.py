@@ -1,0 +1,48 @@
+"""What of the logs may go, and when."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from chargepoints.models import ConnectorStatus, Notification, OrphanStop, SecurityEvent
+
+from .models import UNFINISHED, Command, Message, RefusedConnection
+
+# Each batch is its own database transaction, so that charge points never wait long for a lock.
+BATCH = 1000
+
+
+def prune() -> int:
+    """Delete a batch of every log that is older than the retention; returns how many rows."""
+    limit = timezone.now() - timedelta(days=settings.DYNAMO_RETENTION_DAYS)
+    return sum(delete_batch(rows) for rows in outdated(limit))
+
+
+def outdated(limit: datetime) -> list[QuerySet[Any]]:
+    """What may go: the logs of before `limit`, but no command that still waits for its answer."""
+    finished = Command.objects.exclude(state__in=UNFINISHED)
+    return [
+        Message.objects.filter(at__lt=limit),
+        ConnectorStatus.objects.filter(received_at__lt=limit),
+        Notification.objects.filter(received_at__lt=limit),
+        SecurityEvent.objects.filter(received_at__lt=limit),
+        OrphanStop.objects.filter(received_at__lt=limit, matched=None),
+        finished.filter(created_at__lt=limit),
+        RefusedConnection.objects.filter(last_at__lt=limit),
+    ]
+
+
+def delete_batch(rows: QuerySet[Any]) -> int:
+    """Delete some of the rows, but none that another process is deleting; returns how many."""
+    with transaction.atomic():
+        claimed = rows.order_by().select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH]
+        batch = list(claimed)
+        if batch:
+            rows.model._default_manager.filter(pk__in=batch).delete()
+    return len(batch)

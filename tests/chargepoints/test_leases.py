@@ -1,0 +1,73 @@
+"""Leases that ran out: their charge points are offline, and come back if their socket lived after all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from chargepoints.models import ChargePoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def lapsed(make_charge_point: Callable[..., ChargePoint]) -> ChargePoint:
+    """A charge point whose lease ran out a moment ago."""
+    row = make_charge_point()
+    row.connect("ocpp16.socket", "127.0.0.1")
+    ran_out_at(row, timezone.now() - timedelta(seconds=2))
+    return row
+
+
+def ran_out_at(row: ChargePoint, at: datetime) -> None:
+    ChargePoint.objects.filter(pk=row.pk).update(online_until=at)
+    row.refresh_from_db()
+
+
+def test_marks_offline_with_the_time_when_the_lease_ran_out(lapsed: ChargePoint) -> None:
+    ended_at = lapsed.online_until
+    assert ChargePoint.objects.end_leases() == 1
+    lapsed.refresh_from_db()
+    assert (lapsed.online_until, lapsed.disconnected_at, lapsed.is_online) == (None, ended_at, False)
+    assert ChargePoint.objects.end_leases() == 0
+
+
+def test_leaves_leases_that_run(make_charge_point: Any) -> None:
+    row = make_charge_point()
+    row.connect("ocpp16.socket", "127.0.0.1")
+    assert ChargePoint.objects.end_leases() == 0
+    row.refresh_from_db()
+    assert row.is_online
+
+
+def test_lets_a_socket_that_lived_after_all_come_back(lapsed: ChargePoint) -> None:
+    ChargePoint.objects.end_leases()
+    assert ChargePoint.objects.renew_leases(["ocpp16.socket"]) == {"ocpp16.socket"}
+    lapsed.refresh_from_db()
+    assert lapsed.is_online
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no row locks")
+def test_passes_over_what_another_process_has_claimed(lapsed: ChargePoint) -> None:
+    claimed, done = Event(), Event()
+
+    def claim() -> None:
+        with transaction.atomic():
+            ChargePoint.objects.select_for_update().get(pk=lapsed.pk)
+            claimed.set()
+            done.wait(10)
+        connection.close()
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(claim)
+        assert claimed.wait(10)
+        assert ChargePoint.objects.end_leases() == 0
+        done.set()
+    assert ChargePoint.objects.end_leases() == 1

@@ -1,0 +1,133 @@
+"""What is done beside the sockets: again and again, through failures, and to the end of what was begun."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from chargepoints.models import ChargePoint
+from dynamo import worker
+from dynamo.reachability import is_alone
+from dynamo.worker import Duty
+from tests.conftest import eventually
+from tests.servers import ROOT, ServerProcess
+
+
+class Batches:
+    """A duty's work: each batch returns the next of these, or raises it; then there is nothing left."""
+
+    def __init__(self, *results: int | Exception) -> None:
+        self.results, self.asked = list(results), 0
+
+    def __call__(self) -> int:
+        self.asked += 1
+        result = self.results.pop(0) if self.results else 0
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Attends to duties with these batches, looked at every few milliseconds."""
+
+    @asynccontextmanager
+    async def attend(*batches: Callable[[], int]) -> AsyncIterator[asyncio.Task[None]]:
+        monkeypatch.setattr(worker, "DUTIES", [Duty("things were done", 0.01, batch) for batch in batches])
+        task = asyncio.create_task(worker.run())
+        yield task
+        if not task.cancelling():
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    return attend
+
+
+async def test_does_batches_until_nothing_is_left_and_tells_how_much(work: Any, caplog: Any) -> None:
+    caplog.set_level("INFO")
+    batches = Batches(3, 4)
+    async with work(batches):
+        await eventually(lambda: batches.asked > 4)
+    told = [record.getMessage() for record in caplog.records if record.name == worker.__name__]
+    assert told == ["7 things were done"]
+
+
+@pytest.mark.parametrize("failure", [OperationalError("the database is away"), ValueError("a fault of ours")])
+async def test_goes_on_after_a_failure(work: Any, caplog: Any, failure: Exception) -> None:
+    caplog.set_level("INFO")
+    batches = Batches(failure, 2)
+    async with work(batches):
+        await eventually(lambda: "2 things were done" in caplog.text)
+    assert str(failure) in caplog.text
+
+
+async def test_lets_no_duty_wait_for_another(work: Any) -> None:
+    release, other = Event(), Batches()
+
+    def long() -> int:
+        release.wait(10)
+        return 0
+
+    async with work(long, other):
+        await eventually(lambda: other.asked > 2)
+        release.set()
+
+
+async def test_finishes_the_batch_in_flight_when_it_is_told_to_end(work: Any) -> None:
+    begun, release, finished = Event(), Event(), Event()
+
+    def batch() -> int:
+        begun.set()
+        release.wait(10)
+        finished.set()
+        return 0
+
+    async with work(batch) as task:
+        await eventually(begun.is_set)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=0.1)
+        assert not done
+        release.set()
+    assert finished.is_set()
+
+
+def lapse(row: ChargePoint) -> None:
+    row.connect("ocpp16.of-a-worker-that-died", "127.0.0.1")
+    ChargePoint.objects.filter(pk=row.pk).update(online_until=timezone.now() - timedelta(seconds=1))
+
+
+@pytest.mark.skipif(not is_alone(), reason="on services it is another process's work")
+async def test_is_done_by_the_server_that_is_alone(
+    transactional_db: None, make_charge_point: Any, tmp_path: Path
+) -> None:
+    row = make_charge_point()
+    lapse(row)
+    server = ServerProcess(str(connection.settings_dict["NAME"]), tmp_path / "server.log")
+    server.start()
+    await eventually(lambda: ChargePoint.objects.get(pk=row.pk).disconnected_at)
+    assert server.stop() == 0
+
+
+def test_is_refused_beside_a_server_that_must_be_alone(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    environment |= {"DYNAMO_NO_BOOTSTRAP": "1", "DYNAMO_DATA_DIR": str(tmp_path)}
+    with (tmp_path / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [sys.executable, "manage.py", "worker"]
+        refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1
+    assert "Another server runs on" in refused.stderr
