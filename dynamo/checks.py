@@ -21,7 +21,16 @@ def channel_layer_spans_processes(app_configs: Any, **kwargs: Any) -> list[Check
 
 
 @register(Tags.security, deploy=True)
-def debug_is_off(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.DEBUG:
-        return [checks.Error("DYNAMO_DEBUG is on: error pages show secrets.", id="dynamo.E001")]
+def hosts_are_named(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if "*" in settings.ALLOWED_HOSTS:
+        hint = "Set DYNAMO_ALLOWED_HOSTS to the names by which the server is asked."
+        return [checks.Warning("Any host name is answered to.", hint=hint, id="dynamo.W002")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def services_are_there(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        hint = "Set DATABASE_URL and REDIS_URL to start a second process, and so to upgrade without a break."
+        return [checks.Info("SQLite serves one process.", hint=hint, id="dynamo.I001")]
     return []

@@ -10,6 +10,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
+from django.middleware.common import CommonMiddleware
 from django.utils.decorators import sync_and_async_middleware
 
 from ocpp16 import log_fields
@@ -19,6 +20,8 @@ from .metrics import count_request
 
 logger = logging.getLogger("dynamo.access")
 
+# Asked from inside, by address and without TLS.
+PROBES = ("/livez", "/readyz", "/metrics")
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,100}")
 
 
@@ -75,3 +78,10 @@ def note(request: Any, status: int, seconds: float) -> None:
     if api_key is not None:
         fields |= {"key": api_key.prefix, "organization": api_key.organization.name}
     logger.info("answered", extra={"fields": fields})
+
+
+class HostMiddleware(CommonMiddleware):
+    """Refuses requests for other hosts than ours, but for probes."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        return None if request.path in PROBES else super().process_request(request)
