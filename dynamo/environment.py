@@ -16,6 +16,14 @@ from django.core.exceptions import ImproperlyConfigured
 # Django's own check asks for as much.
 SECRET_KEY_LENGTH = 50
 PLACEHOLDER = re.compile(r"change.?me|django-insecure|secret.?key|your.?secret|placeholder|example", re.IGNORECASE)
+# Options of libpq that end the wait for a server whose machine or network has gone; the last is in milliseconds.
+VANISHED_SERVER = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
 POSTGRESQL_URL = re.compile(r"postgres(?:ql)?://[^/]*/[^/?]")
 
 
@@ -186,20 +194,20 @@ def sqlite(path: Path) -> dict[str, Any]:
 
 
 def postgresql(name: str, url: str, pool_size: int) -> dict[str, Any]:
-    """PostgreSQL through psycopg's pool; further options of libpq come from the URL's query."""
+    """PostgreSQL through a pool; further options of libpq come from the URL's query."""
     check_postgresql_url(name, url)
     parts = urlsplit(url)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "dynamo.postgresql",
         "NAME": unquote(parts.path[1:]),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
+            **VANISHED_SERVER,
             **dict(parse_qsl(parts.query)),
-            "pool": {"min_size": 1, "max_size": pool_size, "timeout": 5},
+            "pool": {"max_size": pool_size, "timeout": 4},
         },
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -79,7 +80,7 @@ def refused(error: exceptions.APIException) -> Response:
     return Response(body, status=error.status_code, headers=headers)
 
 
-def status_of(error: Exception) -> int:
+def status_of(error: BaseException | None) -> int:
     if isinstance(error, Http404):
         return 404
     if isinstance(error, PermissionDenied):
@@ -129,7 +130,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500; it has logged the traceback."""
-    if not is_api(request):
-        return defaults.server_error(request)
-    return JsonResponse(envelope(CODES[500], MESSAGES[500]), status=500)
+    """Django's handler500, called while it handles the exception, whose traceback it logs."""
+    status = status_of(sys.exception())
+    if is_api(request):
+        return JsonResponse(envelope(CODES[status], MESSAGES[status]), status=status)
+    return defaults.server_error(request) if status == 500 else HttpResponse(MESSAGES[status], status=status)

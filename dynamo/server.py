@@ -158,6 +158,7 @@ def serve(
     from .asgi import application
 
     check_port(host, port)
+    connections.close_all()  # this thread asks the database no more, and would keep a connection
     server = Server(reading(application), host, port, on_ready, beside)
     server.run()
     close_pools()

@@ -131,25 +131,27 @@ class Journal:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        renewed_at = loop.time()
+        renew_at = loop.time() + RENEW_SECONDS
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
-            if loop.time() - renewed_at >= RENEW_SECONDS:
-                renewed_at = loop.time()
-                await self._renew()
+            if not await self.flush():
+                renew_at = loop.time()  # while the database was away, leases may have run out
+            elif loop.time() >= renew_at and await self._renew():
+                renew_at = loop.time() + RENEW_SECONDS
 
-    async def flush(self) -> None:
-        """Write what has gathered; if the database refuses, keep it for the next time."""
+    async def flush(self) -> bool:
+        """Write what has gathered; False if the database refused, and it is kept for the next time."""
         notes, self._notes = self._notes, Notes()
         if not notes:
-            return
+            return True
         try:
             await in_database(notes.store, threads=upkeep_thread)
         except Error as error:
             metrics.journal_failures.inc()
             logger.warning("The journal could not be written: %s", error)
             self._put_back(notes)
+            return False
+        return True
 
     def _put_back(self, notes: Notes) -> None:
         metrics.journal_dropped.inc(max(0, len(notes.messages) + len(self._notes.messages) - MAXIMUM_MESSAGES))
@@ -161,7 +163,8 @@ class Journal:
         notes.refused |= self._notes.refused
         self._notes = notes
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> bool:
+        """Renew every lease; False if the database refused."""
         names = list(self._sockets)
         for start in range(0, len(names), CHUNK):
             chunk = names[start : start + CHUNK]
@@ -170,12 +173,13 @@ class Journal:
             except Error as error:
                 metrics.leases.labels("failed").inc(len(chunk))
                 logger.warning("Leases could not be renewed: %s", error)
-                return
+                return False
             metrics.leases.labels("renewed").inc(len(owned))
             metrics.leases.labels("lost").inc(len(chunk) - len(owned))
             for name in set(chunk) - owned:
                 if name in self._sockets:
                     self._sockets[name]()
+        return True
 
 
 journal = Journal()

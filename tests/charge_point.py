@@ -93,7 +93,9 @@ class ChargePointClient:
         if frame[0] == 2:
             self.calls.put_nowait(ReceivedCall(self, *frame[1:]))
         elif frame[1] in self.answers:
-            self.answers.pop(frame[1]).set_result(frame)
+            answer = self.answers.pop(frame[1])
+            if not answer.done():  # given up
+                answer.set_result(frame)
         else:
             self.others.put_nowait(frame)
 

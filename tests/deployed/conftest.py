@@ -124,6 +124,13 @@ def database(server: PostgreSQLServer, name: str) -> Iterator[None]:
         settings.update(before)
 
 
+@pytest.fixture
+def servers(transactional_db: None, server_processes: Servers) -> Iterator[Servers]:
+    """The running servers, on a database that is emptied after the test, even if that took it away meanwhile."""
+    yield server_processes
+    connection.close()
+
+
 @pytest.fixture(scope="module")
 def server_processes(deployment: Deployment) -> Servers:
     """HTTP is asked on one worker, charge points connect to the other."""

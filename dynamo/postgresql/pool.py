@@ -1,0 +1,136 @@
+"""The connections to PostgreSQL that the threads of a process share."""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from collections.abc import Callable
+from threading import Condition
+from time import monotonic
+from typing import NamedTuple
+
+from psycopg import Connection, Error, OperationalError
+from psycopg.pq import TransactionStatus
+
+PAUSE_SECONDS = 0.25
+LIFE_SECONDS = 3600
+IDLE_SECONDS = 600
+
+
+class Idle(NamedTuple):
+    connection: Connection
+    since: float
+
+
+class Pool:
+    """Lends connections that work. While the database is away it says so at once, and keeps looking for it.
+
+    psycopg's own pool lets every caller wait for a database that is away, and looks for it ever more rarely.
+    """
+
+    close_returns = False  # of psycopg: closing a connection that is lent closes it
+
+    def __init__(self, connect: Callable[[], Connection], max_size: int, timeout: float) -> None:
+        self.connect, self.max_size, self.timeout = connect, max_size, timeout
+        self._idle: deque[Idle] = deque()
+        self._changed = Condition()
+        self._living = self._connecting = 0
+        self._failure: Error | None = None
+        self._pause_until = 0.0
+        self._is_closed = False
+
+    def open(self) -> None:
+        """Django calls this before it borrows."""
+
+    def getconn(self) -> Connection:
+        """Borrow a connection; raises OperationalError where none can be had."""
+        deadline = monotonic() + self.timeout
+        while True:
+            connection = self._take(deadline) or self._make()
+            if connection is None:
+                continue
+            if is_usable(connection):
+                connection._pool = self  # type: ignore[assignment]
+                return connection
+            self._discard(connection)
+
+    def putconn(self, connection: Connection) -> None:
+        """Give a connection back."""
+        connection._pool = None
+        now = monotonic()
+        is_idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        if self._is_closed or not is_idle or now > connection._expire_at:
+            self._discard(connection)
+            return
+        with self._changed:
+            self._idle.append(Idle(connection, now))
+            self._changed.notify()
+            unused = self._idle.popleft().connection if now - self._idle[0].since > IDLE_SECONDS else None
+        if unused is not None:
+            self._discard(unused)
+
+    def close(self) -> None:
+        """Close what is idle, and what is lent when it comes back."""
+        self._is_closed = True
+        while self._idle:
+            self._discard(self._idle.pop().connection)
+
+    def _take(self, deadline: float) -> Connection | None:
+        """The idle connection that was used last; None where the caller is to make one."""
+        with self._changed:
+            while not self._idle:
+                if self._may_connect():
+                    self._connecting += 1
+                    return None
+                if self._failure is not None:
+                    # Others may yet give one back, if it is only that the server lets no more in.
+                    deadline = min(deadline, monotonic() + PAUSE_SECONDS) if self._living else 0
+                if not self._changed.wait(deadline - monotonic()):
+                    raise OperationalError(f"no connection: {self._failure or 'all are in use'}")
+            return self._idle.pop().connection
+
+    def _may_connect(self) -> bool:
+        """Whether there is room; after a failure one caller tries, a moment later, and nobody waits for it."""
+        if self._failure is not None:
+            return not self._connecting and monotonic() > self._pause_until
+        return self._living + self._connecting < self.max_size
+
+    def _make(self) -> Connection | None:
+        """A new connection; None where it failed, but others live that may be given back."""
+        try:
+            connection = self.connect()
+        except BaseException as error:
+            self._note(error)
+            if self._living and isinstance(error, Error):
+                return None
+            raise
+        connection._expire_at = monotonic() + LIFE_SECONDS
+        self._note(None)
+        return connection
+
+    def _note(self, failure: BaseException | None) -> None:
+        """Note how an attempt to connect ended."""
+        with self._changed:
+            self._connecting -= 1
+            self._living += failure is None
+            self._failure = failure if isinstance(failure, Error) else None
+            self._pause_until = monotonic() + PAUSE_SECONDS
+            self._changed.notify_all()
+
+    def _discard(self, connection: Connection) -> None:
+        connection.close()
+        with self._changed:
+            self._living -= 1
+            self._changed.notify_all()
+
+
+def is_usable(connection: Connection) -> bool:
+    """Whether the server still holds the connection; costs a round trip only where it has said something unasked."""
+    readable = select.poll()
+    try:
+        readable.register(connection.fileno(), select.POLLIN)
+        if readable.poll(0):
+            connection.execute("")
+    except Error:
+        return False
+    return True
