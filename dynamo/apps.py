@@ -1,3 +1,4 @@
+from axes.apps import AppConfig as AxesConfig
 from django.apps import AppConfig
 
 
@@ -7,3 +8,9 @@ class DynamoConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  registers the system checks
+
+
+class FailedLoginsConfig(AxesConfig):
+    """django-axes under the name that staff read in the admin."""
+
+    verbose_name = "Logins"

@@ -16,8 +16,8 @@ from .middleware import sane_request_id
 
 logger = logging.getLogger(__name__)
 
-# Twisted knows no phrase for the status that most refusals of commands have.
-http.RESPONSES[422] = b"Unprocessable Content"
+# Twisted knows no phrases for these.
+http.RESPONSES |= {422: b"Unprocessable Content", 429: b"Too Many Requests"}
 
 MAXIMUM_BODY = 1024 * 1024
 # A request has arrived whole, or its connection has ended, within ten seconds.

@@ -7,7 +7,7 @@ from django.contrib.admin.sites import AdminSite
 from django.http import HttpRequest
 
 # The order in which people look for things; what is not listed comes last, by name.
-APPS = ("chargepoints", "ocpp16", "apikeys", "auth")
+APPS = ("chargepoints", "ocpp16", "apikeys", "auth", "axes")
 MODELS = (
     *("ChargePoint", "Transaction", "IdTag", "Reservation", "ChargingProfile", "MeterValue", "OrphanStop"),
     *("ConnectorStatus", "Notification", "SecurityEvent"),

@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
@@ -59,7 +60,7 @@ def fill(mark: str) -> dict[type, Any]:
     charge_point = next(row for row in rows if isinstance(row, ChargePoint))
     rows += of_charge_point(charge_point, mark)
     member = staff(organization, permissions=[], username=f"{mark}-member")
-    rows += [member, Group.objects.get_or_create(name=f"{mark} group")[0]]
+    rows += [member, Group.objects.get_or_create(name=f"{mark} group")[0], failed_login(mark)]
     return {type(row): row for row in rows}
 
 
@@ -109,6 +110,16 @@ def of_charge_point(charge_point: ChargePoint, mark: str) -> list[Any]:
         Message.objects.create(**of_it, direction="in", kind=0, frame=text),
         RefusedConnection.objects.create(identity=charge_point.identity, address="10.0.0.1", reason="wrong password"),
     ]
+
+
+def failed_login(mark: str) -> AccessAttempt:
+    return AccessAttempt.objects.create(
+        username=f"{mark}{HOSTILE}",
+        ip_address="10.0.0.1",
+        user_agent=f"{mark}{HOSTILE}",
+        path_info="/admin/login/",
+        failures_since_start=3,
+    )
 
 
 def meter_value(transaction: Transaction, timestamp: Any) -> MeterValue:

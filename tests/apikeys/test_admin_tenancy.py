@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
@@ -21,7 +22,7 @@ from ocpp16.models import Command, RefusedConnection
 from tests.world import fill, staff, superuser
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
-OF_TENANTS = [model for model in REGISTERED if model not in (User, Group)]
+OF_TENANTS = [model for model in REGISTERED if model not in (User, Group, AccessAttempt)]
 OBJECT_VIEWS = ["change", "delete", "history"]
 OWN_VIEWS = [
     (ApiKey, "revoke"),

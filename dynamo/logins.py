@@ -1,0 +1,48 @@
+"""What becomes of those who fail to log in to the admin too often: django-axes counts, this tells."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from ipaddress import IPv6Address, IPv6Network
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from .metrics import lockouts
+from .proxies import address_in
+
+TITLE = "Too many failed logins"
+IPV6_PREFIX = 64
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Where somebody logs in from; of IPv6 the network, in which one machine has as many addresses as it likes."""
+    address = address_in(request.META.get("REMOTE_ADDR", ""))
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, IPV6_PREFIX), strict=False).network_address)
+    return None if address is None else str(address)
+
+
+def locked_out(request: Any, *_: Any) -> HttpResponse:
+    """The page of AXES_LOCKOUT_CALLABLE: 429, and when to try again."""
+    lockouts.inc()
+    seconds = seconds_left(request)
+    context = {**admin.site.each_context(request), "title": TITLE, "minutes": math.ceil(seconds / 60)}
+    response = TemplateResponse(request, "admin/locked_out.html", context, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response.render()
+
+
+def seconds_left(request: Any) -> int:
+    """Until the newest failure of this name from this address is forgiven."""
+    cool_off: timedelta = settings.AXES_COOLOFF_TIME
+    credentials = request.axes_credentials or {}
+    failed = AccessAttempt.objects.filter(username=credentials.get("username"), ip_address=request.axes_ip_address)
+    newest = failed.order_by("-attempt_time").values_list("attempt_time", flat=True).first() or timezone.now()
+    return max(1, math.ceil((newest + cool_off - timezone.now()).total_seconds()))
