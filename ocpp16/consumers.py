@@ -139,7 +139,8 @@ class ChargePointConsumer:
     async def receive_text(self, text: str) -> bool:
         """Take one frame; False if the socket is to be closed for it."""
         try:
-            frame = frames.parse(text)
+            # A large frame in a thread: the other sockets would wait for it.
+            frame = await asyncio.to_thread(frames.parse, text) if len(text) > LARGE_FRAME else frames.parse(text)
         except frames.Malformed as malformed:
             return await self.refuse_malformed(text, malformed)
         if isinstance(frame, frames.Call):
@@ -178,7 +179,7 @@ class ChargePointConsumer:
             self.inbound.task_done()
 
     async def answer(self, call: frames.Call) -> None:
-        key = (call.message_id, call.action, hash(json.dumps(call.payload, sort_keys=True)))
+        key = (call.message_id, call.action, call.mark)
         text = known = self.answers.get(key)
         if text is None:
             text = await self.handle(call)

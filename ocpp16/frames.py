@@ -16,6 +16,9 @@ NO_MESSAGE_ID = "-1"
 MAXIMUM_DEPTH = 64
 
 
+_canonical = json.JSONEncoder(sort_keys=True).encode
+
+
 class Malformed(Exception):
     """A frame that cannot be answered by its id; `code` is the CALLERROR to send."""
 
@@ -24,12 +27,16 @@ class Malformed(Exception):
 
 @dataclass(slots=True)
 class Call:
-    """[2, id, action, payload]; `fault` says why it can only be answered with a CALLERROR."""
+    """[2, id, action, payload]; `fault` says why it can only be answered with a CALLERROR.
+
+    `mark` is equal for equal payloads of one process.
+    """
 
     message_id: str
     action: str
     payload: dict[str, Any]
     fault: InvalidPayload | None = None
+    mark: int = field(default=0, compare=False)
     arrived_at: float = field(default_factory=time.monotonic, compare=False)
 
 
@@ -76,6 +83,7 @@ def parse(text: str) -> Frame | None:
     if kind == CALL_ERROR:
         return _call_error(message_id, storable(message[2:]))
     call = _call(message_id, message[2:])
+    call.mark = hash(_canonical(call.payload))
     if constants and call.fault is None:
         call.fault = InvalidPayload("TypeConstraintViolation", f"{constants[0]} is not a JSON number.")
     return call

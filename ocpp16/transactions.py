@@ -21,7 +21,7 @@ from chargepoints.models import (
     SecurityEvent,
     Transaction,
 )
-from chargepoints.models.transaction import fingerprint
+from chargepoints.models.transaction import Reading, fingerprint
 
 from . import times
 from .models import Command
@@ -255,24 +255,20 @@ def record_meter_values(received: Received, member: str, transaction: Transactio
     """Store every sample, and keep the newest reading of the energy register on the transaction."""
     # Known again by what was sent: a repeat that names no transaction may come after its end.
     number = received.payload.get("transactionId")
-    rows = [
-        MeterValue(
-            charge_point=received.charge_point,
-            transaction=transaction,
-            connector_id=connector_id,
+    readings = [
+        Reading(
             timestamp=received.time(holder=reading),
-            received_at=received.received_at,
             sampled_values=reading["sampledValue"],
             fingerprint=fingerprint(connector_id, number, reading),
         )
         for reading in received.payload.get(member, [])
     ]
-    MeterValue.objects.record(rows)
+    MeterValue.objects.record(received.charge_point, transaction, connector_id, received.received_at, readings)
     if transaction is None:
         return
     samples: dict[datetime, list[dict[str, Any]]] = {}
-    for row in rows:  # phases may come one by one, all of one moment
-        samples.setdefault(row.timestamp, []).extend(row.sampled_values)
+    for reading in readings:  # phases may come one by one, all of one moment
+        samples.setdefault(reading.timestamp, []).extend(reading.sampled_values)
     for measured_at in sorted(samples, reverse=True):
         energy = energy_wh(samples[measured_at])
         if energy is not None:

@@ -4,11 +4,10 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db import IntegrityError, models
+from django.db import IntegrityError, connection, models
 from django.db import transaction as database
 from django.db.models import Q
 from django.db.models.functions import Coalesce
@@ -26,10 +25,13 @@ def new_transaction_id() -> int:
     return 1 + secrets.randbelow(MAXIMUM_TRANSACTION_ID)
 
 
+# Made once: of a stop with 10,000 readings, each needs it.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+
+
 def fingerprint(*parts: Any) -> uuid.UUID:
     """128 bits that are equal only for equal parts; what the database compares to find repeats."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
-    return uuid.UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+    return uuid.UUID(bytes=hashlib.blake2b(_canonical(parts).encode(), digest_size=16).digest())
 
 
 # What a transaction without a stop of its own ended with: nothing is invented.
@@ -218,9 +220,42 @@ class Transaction(models.Model):
             stopped.update(state=self.State.INFERRED, **AT_LAST_READING)
 
 
+class Reading(NamedTuple):
+    """What a charge point measured at one moment, and what a repeat of it is known by."""
+
+    timestamp: datetime
+    sampled_values: list[dict[str, Any]]
+    fingerprint: uuid.UUID
+
+
+# One parameter for all readings: ten thousand rows of the ORM's take three times as long.
+INSERT_READINGS = """
+    INSERT INTO chargepoints_metervalue
+        (charge_point_id, transaction_id, connector_id, received_at, timestamp, sampled_values, fingerprint)
+    SELECT %s, %s, %s, %s, timestamp, sampled_values, fingerprint
+    FROM jsonb_to_recordset(%s) AS reading (timestamp timestamptz, sampled_values jsonb, fingerprint uuid)
+    ON CONFLICT DO NOTHING
+"""
+
+
 class MeterValueQuerySet(ChargePointOwnedQuerySet["MeterValue"]):
-    def record(self, rows: Iterable[MeterValue]) -> None:
+    def record(
+        self,
+        charge_point: ChargePoint,
+        transaction: Transaction | None,
+        connector_id: int,
+        received_at: datetime,
+        readings: list[Reading],
+    ) -> None:
         """Store readings; those that a charge point repeats are stored once."""
+        if connection.vendor == "postgresql":
+            number = transaction.pk if transaction is not None else None
+            text = json.dumps([reading._asdict() for reading in readings], default=str)
+            with connection.cursor() as cursor:
+                cursor.execute(INSERT_READINGS, [charge_point.pk, number, connector_id, received_at, text])
+            return
+        source = {"charge_point": charge_point, "transaction": transaction, "connector_id": connector_id}
+        rows = [MeterValue(**source, received_at=received_at, **reading._asdict()) for reading in readings]
         self.bulk_create(rows, ignore_conflicts=True)
 
 

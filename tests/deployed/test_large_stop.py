@@ -1,0 +1,82 @@
+"""A StopTransaction that brings 10,000 samples, as after days offline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chargepoints.models import MeterValue, Transaction
+from tests.charge_point import ChargePointClient
+
+SAMPLES = 10_000
+MEBIBYTE = 1024 * 1024
+LIMIT_SECONDS = 2
+ANSWER_SECONDS = 1
+START = datetime(2026, 1, 1, 10, tzinfo=UTC)
+
+
+def sample(number: int) -> dict[str, str]:
+    return {
+        "value": str(100 + number),
+        "context": "Sample.Periodic",
+        "measurand": "Energy.Active.Import.Register",
+        "location": "Outlet",
+        "unit": "Wh",
+    }
+
+
+def time_of(number: int) -> str:
+    return (START + timedelta(seconds=30 * number)).isoformat().replace("+00:00", "Z")
+
+
+def one_by_one() -> list[Any]:
+    return [{"timestamp": time_of(number), "sampledValue": [sample(number)]} for number in range(SAMPLES)]
+
+
+def twenty_at_a_time() -> list[Any]:
+    numbers = range(0, SAMPLES, 20)
+    return [{"timestamp": time_of(n), "sampledValue": [sample(n + m) for m in range(20)]} for n in numbers]
+
+
+def all_at_once() -> list[Any]:
+    return [{"timestamp": time_of(0), "sampledValue": [sample(number) for number in range(SAMPLES)]}]
+
+
+async def beat(client: ChargePointClient, until: asyncio.Task[Any]) -> list[float]:
+    """How long each of this charge point's heartbeats took meanwhile."""
+    seconds = []
+    while not until.done():
+        began = time.monotonic()
+        await client.call("Heartbeat")
+        seconds.append(time.monotonic() - began)
+        await asyncio.sleep(0.01)  # a pause between two measurements
+    return seconds
+
+
+@pytest.mark.parametrize("data", [one_by_one, twenty_at_a_time, all_at_once])
+async def test_stores_all_of_it_within_two_seconds(connect: Any, data: Any) -> None:
+    client, other = await connect(), await connect()
+    transaction_id = await client.start(at="2026-01-01T09:59:00Z")
+    payload = {
+        "transactionId": transaction_id,
+        "meterStop": 100 + SAMPLES,
+        "timestamp": time_of(SAMPLES),
+        "transactionData": data(),
+    }
+    assert len(json.dumps(payload)) > 1.2 * MEBIBYTE
+    began = time.monotonic()
+    stopping = asyncio.create_task(client.call("StopTransaction", payload))
+    heartbeats = await beat(other, stopping)
+    assert await stopping == {}
+    seconds = time.monotonic() - began
+    stored = MeterValue.objects.filter(transaction_id=transaction_id).values_list("sampled_values", flat=True)
+    assert sum(len(samples) for samples in stored) == SAMPLES
+    transaction = Transaction.objects.get()
+    assert (transaction.state, transaction.meter_stop) == ("stopped", 100 + SAMPLES)
+    assert seconds < LIMIT_SECONDS
+    assert max(heartbeats) < ANSWER_SECONDS
