@@ -16,6 +16,7 @@ from django.utils.decorators import sync_and_async_middleware
 from ocpp16 import log_fields
 
 from .errors import is_api
+from .headers import HEADERS
 from .metrics import count_request
 
 logger = logging.getLogger("dynamo.access")
@@ -56,9 +57,12 @@ def identified(request: Any) -> Iterator[Callable[[HttpResponse], HttpResponse]]
 
     def answered(response: HttpResponse) -> HttpResponse:
         response.headers["X-Request-Id"] = request.request_id
+        for name, value in HEADERS.items():
+            response.setdefault(name, value)
         seconds = time.monotonic() - started_at
         count_request(request, response.status_code, seconds)
         if is_api(request):
+            response.setdefault("Cache-Control", "no-store")  # a proxy that knows nothing of X-API-Key would keep it
             note(request, response.status_code, seconds)
         return response
 

@@ -15,6 +15,7 @@ from ocpp16 import metrics
 from ocpp16.journal import journal
 
 from . import proxies
+from .headers import BARE
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class ChargePointProtocol(WebSocketProtocol):
         del self.handshake_deferred
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
         lines += [name + b": " + value for name, value in headers]
+        lines += [f"{name}: {value}".encode() for name, value in BARE.items()]
         lines += [b"Content-Length: %d" % len(body), b"Connection: close", b"", body]
         self.sendData(b"\r\n".join(lines))
         self.dropConnection(abort=False)

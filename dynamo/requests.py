@@ -12,6 +12,7 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.web import http
 
 from . import proxies
+from .headers import BARE
 from .middleware import sane_request_id
 
 logger = logging.getLogger(__name__)
@@ -106,9 +107,9 @@ class Channel(http.HTTPChannel):
         """Write the API's error envelope to a request that will not reach the application."""
         body = json.dumps({"error": {"code": code, "message": message, "details": {}}}).encode()
         head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
-        head += (
-            f"X-Request-Id: {sane_request_id(request_id)}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        head += f"X-Request-Id: {sane_request_id(request_id)}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in BARE.items())
+        head += f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         self.write(head.encode() + body)
 
 
