@@ -63,7 +63,9 @@ class ChargePointClient:
         self.answers: dict[str, asyncio.Future[Any]] = {}
         self.numbers = itertools.count(1)
 
-    async def connect(self, *, subprotocols: list[str] | None = None, headers: dict[str, str] | None = None) -> None:
+    async def connect(
+        self, *, subprotocols: list[str] | None = None, headers: dict[str, str] | None = None, **options: Any
+    ) -> None:
         """Open the socket; raises websockets.InvalidStatus where the server refuses."""
         given = dict(headers or {})
         if self.password is not None:
@@ -74,6 +76,7 @@ class ChargePointClient:
             additional_headers=given,
             local_addr=(self.address, 0),
             max_size=None,
+            **options,
         )
         self.reading = asyncio.create_task(self._read())
 

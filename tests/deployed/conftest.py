@@ -93,13 +93,17 @@ def deployment(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Iterator[Deployment]:
-    """Two workers on services of their own; Django's connection in the tests leads to their database meanwhile."""
+    """Two workers on services of their own, with the module's ENVIRONMENT if it has one.
+
+    Django's connection in the tests leads to their database meanwhile.
+    """
     folder = tmp_path_factory.mktemp("deployment")
     redis_server = RedisServer(folder)
     redis_server.start()
     name = request.module.__name__.rpartition(".")[2]
     postgresql_cluster.create_database(name, template)
     environment = {"DATABASE_URL": postgresql_cluster.url(name), "REDIS_URL": redis_server.url}
+    environment |= getattr(request.module, "ENVIRONMENT", {})
     with django_db_blocker.unblock(), database(postgresql_cluster, name):
         made = Deployment(postgresql_cluster, redis_server, [], environment, folder)
         made.start(WORKERS)
