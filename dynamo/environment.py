@@ -238,7 +238,7 @@ def channel_layer(name: str) -> dict[str, Any]:
     if not url:
         return {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}
     check_redis_url(name, url)
-    return {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [url]}}
+    return {"BACKEND": "dynamo.channel_layer.ChannelLayer", "CONFIG": {"hosts": [url]}}
 
 
 def check_redis_url(name: str, url: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import uuid
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,7 +22,7 @@ from .log_fields import bound
 from .models import Command, Message
 from .outgoing import WINDOW
 from .payloads import InvalidPayload
-from .sender import LAYER_SECONDS, CommandSender, notify
+from .sender import CommandSender, notify
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class ChargePointConsumer:
 
     async def connect(self) -> None:
         """Accept the socket as the one that speaks for its charge point; raises Error where that cannot be stored."""
-        self.channel_name = await self.subscribe()
+        self.channel_name = await get_channel_layer().new_channel("ocpp16.")
         self.listening = asyncio.create_task(self.listen())
         try:
             replaced, ages = await in_database(self.register)
@@ -95,16 +94,6 @@ class ChargePointConsumer:
                 await self.close(1011, "internal error")
         finally:
             await asyncio.shield(self.disconnect(answering, others))
-
-    async def subscribe(self) -> str:
-        """A channel of our own; without Redis the charge point is served all the same, and commands wait for it."""
-        layer = get_channel_layer()
-        try:
-            return await asyncio.wait_for(layer.new_channel("ocpp16."), LAYER_SECONDS)
-        except Exception as error:
-            metrics.layer_failures.labels("subscribe").inc()
-            logger.warning("The channel layer is not there: %s", error)
-            return f"ocpp16.{uuid.uuid4().hex}"
 
     async def disconnect(self, answering: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
         """Leave the registry, end at once the commands that can no longer be answered, finish the CALLs taken."""
