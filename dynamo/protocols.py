@@ -21,22 +21,23 @@ logger = logging.getLogger(__name__)
 
 MAXIMUM_UNSENT = 1024 * 1024
 MAXIMUM_QUEUED = 64
-MAXIMUM_HELD = 8 * 1024 * 1024
+# As much as the largest message has.
+MAXIMUM_HELD = 4 * 1024 * 1024
 MAXIMUM_EARLY = 64 * 1024
 UNSENT_SECONDS = 30
 CONNECT_SECONDS = 60
 PING_SECONDS = 20
 # A peer that has answered pings and falls silent for this long is gone, though its TCP connection may look alive.
 SILENCE_SECONDS = 45
-# Seconds; the last in milliseconds: how long what we sent may stay unacknowledged.
-KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+# Seconds; the last in milliseconds: how long what we sent may stay unacknowledged. A ping is the last that we sent.
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
 
 class ChargePointProtocol(WebSocketProtocol):
     """A WebSocket whose handshake can be denied with any HTTP status, and that bounds what its peer makes us hold."""
 
     send_pings = True
-    answers_pings = False
+    was_pinged = answers_pings = False
     unsent_since: float | None = None
     paused = False
     early = b""
@@ -66,9 +67,15 @@ class ChargePointProtocol(WebSocketProtocol):
             self.hang_up("too much before the handshake was answered")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+        """Queue a message; of too many read no further, of too many bytes hang up: no charge point sends so unasked."""
+        if self.state != self.STATE_OPEN:
+            return
+        if self.held > MAXIMUM_HELD:
+            self.refuse("too much before we could answer")
+            return
         super().onMessage(payload, isBinary)
         self.held += len(payload)
-        if not self.paused and (self.application_queue.qsize() >= MAXIMUM_QUEUED or self.held > MAXIMUM_HELD):
+        if not self.paused and self.application_queue.qsize() >= MAXIMUM_QUEUED:
             self.paused = True
             self.transport.pauseProducing()
 
@@ -78,7 +85,7 @@ class ChargePointProtocol(WebSocketProtocol):
     def taken(self, message: dict[str, Any]) -> None:
         """Called when the application has taken a message: read on if the queue has room again."""
         self.held -= len((message.get("text") or "").encode())
-        if self.paused and self.application_queue.qsize() < MAXIMUM_QUEUED // 2 and self.held <= MAXIMUM_HELD:
+        if self.paused and self.application_queue.qsize() < MAXIMUM_QUEUED // 2:
             self.paused = False
             self.transport.resumeProducing()
 
@@ -136,6 +143,12 @@ class ChargePointProtocol(WebSocketProtocol):
         if self.unsent() > MAXIMUM_UNSENT:
             self.hang_up("too much unsent")
 
+    def refuse(self, reason: str) -> None:
+        """Close with 1008 (policy violation)."""
+        logger.info("Closed on %s: %s", self.transport.getPeer().host, reason)
+        metrics.closed.labels(reason).inc()
+        self.sendClose(1008, reason)
+
     def hang_up(self, reason: str) -> None:
         """End the connection without a word: a peer that takes nothing from us would not hear it."""
         if self.state == self.STATE_OPEN:
@@ -170,8 +183,9 @@ class ChargePointProtocol(WebSocketProtocol):
         silence = now - self.heard_at
         if self.answers_pings and silence > SILENCE_SECONDS and not self.paused:
             self.hang_up("silent")
-        elif self.send_pings and min(silence, now - self.pinged_at) > PING_SECONDS:
-            self.pinged_at = now
+        elif self.send_pings and (not self.was_pinged or min(silence, now - self.pinged_at) > PING_SECONDS):
+            # The first at once: of a peer that falls silent later we know by it whether that means something.
+            self.was_pinged, self.pinged_at = True, now
             self.sendPing()
 
 

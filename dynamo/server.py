@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol
 from .requests import RequestFactory
 
 MAXIMUM_MESSAGE = 4 * 1024 * 1024
+MAXIMUM_FILES = 65_536
 DRAIN_SECONDS = 10
 
 
@@ -128,6 +130,14 @@ def reading(application: Any) -> Any:
     return serve
 
 
+def allow_many_sockets() -> None:
+    """Raise the limit of open files as far as the system lets us, for the usual 1024 leave charge points outside."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAXIMUM_FILES if hard == resource.RLIM_INFINITY else min(hard, MAXIMUM_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def check_port(host: str, port: int) -> None:
     """Raise PortInUse if another process listens there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -158,6 +168,7 @@ def serve(
     from .asgi import application
 
     check_port(host, port)
+    allow_many_sockets()
     connections.close_all()  # this thread asks the database no more, and would keep a connection
     server = Server(reading(application), host, port, on_ready, beside)
     server.run()

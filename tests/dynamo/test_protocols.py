@@ -122,14 +122,14 @@ def open_peer(peer: Peer) -> Iterator[Peer]:
     return peer
 
 
-async def test_pings_a_silent_peer_every_twenty_seconds(open_peer: Peer) -> None:
-    assert open_peer.wait(20) == b""
+async def test_pings_a_silent_peer_at_once_and_every_twenty_seconds(open_peer: Peer) -> None:
     assert open_peer.wait(2) == PING
     assert open_peer.wait(20) == b""
     assert open_peer.wait(2) == PING
 
 
-async def test_does_not_ping_a_peer_that_talks(open_peer: Peer) -> None:
+async def test_pings_a_peer_that_talks_only_once(open_peer: Peer) -> None:
+    assert open_peer.wait(2) == PING
     for _ in range(20):
         open_peer.text()
         assert open_peer.wait(10) == b""
@@ -241,18 +241,18 @@ async def test_reads_no_further_than_64_messages_ahead(open_peer: Peer) -> None:
     assert open_peer.transport.producerState == "producing"
 
 
-async def test_reads_no_further_than_eight_mebibytes_ahead(open_peer: Peer) -> None:
+async def test_closes_on_a_peer_that_does_not_wait_for_our_answers(open_peer: Peer) -> None:
     queue = open_peer.protocol.application_queue
     queue.get_nowait()
-    for _ in range(3):
-        assert open_peer.transport.producerState == "producing"
-        open_peer.protocol.onMessage("é".encode() * 2 * 1024 * 1024, isBinary=False)
-    assert open_peer.transport.producerState == "paused"
-    open_peer.protocol.taken(queue.get_nowait())
-    assert open_peer.transport.producerState == "producing"
     for _ in range(2):
-        open_peer.protocol.taken(queue.get_nowait())
-    assert open_peer.protocol.held == 0
+        open_peer.protocol.onMessage("é".encode() * 2 * 1024 * 1024, isBinary=False)
+    open_peer.protocol.taken(queue.get_nowait())
+    open_peer.protocol.onMessage(b"x", isBinary=False)
+    assert open_peer.transport.take_all() == b""
+    open_peer.protocol.onMessage(b"x", isBinary=False)
+    assert open_peer.transport.take_all() == b"\x88\x21\x03\xf0too much before we could answer"
+    open_peer.protocol.onMessage(b"x", isBinary=False)
+    assert queue.qsize() == 2
 
 
 async def test_denies_a_handshake_that_nobody_answers(peer: Peer) -> None:
