@@ -11,6 +11,8 @@ from typing import Any
 from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.web import http
 
+from ocpp16 import metrics
+
 from . import proxies
 from .headers import BARE
 from .middleware import sane_request_id
@@ -100,6 +102,7 @@ class Channel(http.HTTPChannel):
         has_begun = self.timeOut == REQUEST_SECONDS and (self.requests or self._buffer)
         if has_begun and not any(request.is_refused for request in self.requests):
             logger.info("A request of %s did not arrive within %d seconds", self.getPeer().host, REQUEST_SECONDS)
+            metrics.refused.labels("no whole request in time").inc()
             self.answer(408, "timeout", "The request did not arrive in time.")
         super().timeoutConnection()
 
