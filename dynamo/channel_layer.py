@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from contextvars import Context
 from typing import Any
 
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
@@ -12,6 +13,8 @@ from channels_redis.utils import create_pool
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
+
+from ocpp16.metrics import layer_failures
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +57,8 @@ class Shard(RedisSingleShardConnection):
         """Hear the channel from now on, or from the return of Redis."""
         confirmed = self.names.setdefault(channel, asyncio.Event())
         if self.listening is None:
-            self.listening = asyncio.create_task(self._listen())
+            # It outlives whatever happens to subscribe first, and must not log in its name.
+            self.listening = asyncio.create_task(self._listen(), context=Context())
         await self._tell("SUBSCRIBE", channel)
         if not self.is_away:
             with suppress(TimeoutError):
@@ -91,6 +95,7 @@ class Shard(RedisSingleShardConnection):
                     await connection.connect()
                 await self._converse(connection)
             except (RedisError, OSError) as error:
+                layer_failures.labels("connection").inc()
                 logger.warning("Redis is not there: %r", error)
             finally:
                 self.connection, self.is_away = None, True

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
-from django.db import Error, connections
+from django.db import Error
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
@@ -22,7 +22,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from chargepoints.database import in_database
@@ -63,34 +63,6 @@ def count_request(request: Any, status: int, seconds: float) -> None:
     request_seconds.labels(route).observe(seconds)
 
 
-class Pool(Collector):
-    """The state of PostgreSQL's connection pool, as it tells it."""
-
-    GAUGES = {"pool_size": "open connections", "pool_available": "idle connections", "requests_waiting": "who waits"}
-    COUNTERS = {
-        "requests_queued": "requests that had to wait for a connection",
-        "requests_errors": "requests that got none in time",
-        "connections_lost": "connections that were found broken",
-        "connections_errors": "connections that could not be opened",
-    }
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        pool = getattr(connections["default"], "pool", None)
-        if pool is None:
-            return
-        state = pool.get_stats()
-        for name, meaning in self.GAUGES.items():
-            yield GaugeMetricFamily(f"dynamo_database_{name}", f"PostgreSQL: {meaning}.", value=state.get(name, 0))
-        for name, meaning in self.COUNTERS.items():
-            yield CounterMetricFamily(f"dynamo_database_{name}", f"PostgreSQL: {meaning}.", value=state.get(name, 0))
-        waited = state.get("requests_wait_ms", 0) / 1000
-        yield CounterMetricFamily("dynamo_database_pool_wait_seconds", "Time spent waiting for one.", value=waited)
-
-
-REGISTRY.register(Pool())
 disable_created_metrics()  # the time of each counter's birth, which would double what is sent
 
 

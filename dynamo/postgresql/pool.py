@@ -9,12 +9,19 @@ from threading import Condition
 from time import monotonic
 from typing import NamedTuple
 
+from prometheus_client import Counter, Gauge, Histogram
 from psycopg import Connection, Error, OperationalError
 from psycopg.pq import TransactionStatus
 
 PAUSE_SECONDS = 0.25
 LIFE_SECONDS = 3600
 IDLE_SECONDS = 600
+
+living = Gauge("dynamo_database_connections", "Open connections to PostgreSQL.")
+idle = Gauge("dynamo_database_connections_idle", "Connections that nobody uses.")
+waited = Histogram("dynamo_database_pool_wait_seconds", "How long it took to get a connection, or to be told no.")
+failed = Counter("dynamo_database_connections_failed", "Attempts to connect to PostgreSQL that failed.")
+exhausted = Counter("dynamo_database_pool_exhausted", "Requests that got no connection in time.")
 
 
 class Idle(NamedTuple):
@@ -38,6 +45,8 @@ class Pool:
         self._failure: Error | None = None
         self._pause_until = 0.0
         self._is_closed = False
+        living.set_function(lambda: self._living)
+        idle.set_function(lambda: len(self._idle))
 
     def open(self) -> None:
         """Django calls this before it borrows."""
@@ -45,14 +54,15 @@ class Pool:
     def getconn(self) -> Connection:
         """Borrow a connection; raises OperationalError where none can be had."""
         deadline = monotonic() + self.timeout
-        while True:
-            connection = self._take(deadline) or self._make()
-            if connection is None:
-                continue
-            if is_usable(connection):
-                connection._pool = self  # type: ignore[assignment]
-                return connection
-            self._discard(connection)
+        with waited.time():
+            while True:
+                connection = self._take(deadline) or self._make()
+                if connection is None:
+                    continue
+                if is_usable(connection):
+                    connection._pool = self  # type: ignore[assignment]
+                    return connection
+                self._discard(connection)
 
     def putconn(self, connection: Connection) -> None:
         """Give a connection back."""
@@ -86,6 +96,7 @@ class Pool:
                     # Others may yet give one back, if it is only that the server lets no more in.
                     deadline = min(deadline, monotonic() + PAUSE_SECONDS) if self._living else 0
                 if not self._changed.wait(deadline - monotonic()):
+                    exhausted.inc()
                     raise OperationalError(f"no connection: {self._failure or 'all are in use'}")
             return self._idle.pop().connection
 
@@ -113,6 +124,7 @@ class Pool:
         with self._changed:
             self._connecting -= 1
             self._living += failure is None
+            failed.inc(failure is not None)
             self._failure = failure if isinstance(failure, Error) else None
             self._pause_until = monotonic() + PAUSE_SECONDS
             self._changed.notify_all()

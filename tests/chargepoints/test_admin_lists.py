@@ -177,5 +177,5 @@ def test_shows_readings_of_any_shape(sampled_values: Any) -> None:
 
 def test_names_the_apps_in_the_order_of_daily_work(as_superuser: Client) -> None:
     apps = as_superuser.get("/admin/").context["app_list"]
-    assert [app["app_label"] for app in apps] == ["chargepoints", "ocpp16", "apikeys", "auth"]
+    assert [app["app_label"] for app in apps] == ["chargepoints", "ocpp16", "apikeys", "auth", "axes"]
     assert [model["object_name"] for model in apps[0]["models"]][:3] == ["ChargePoint", "Transaction", "IdTag"]

@@ -149,7 +149,7 @@ async def test_shows_which_service_is_gone(
     layer.cut()
     row = make_charge_point()
     assert await status_of(server.port, f"/ocpp16/{row.identity}") == 101
-    await eventually(lambda: read("dynamo_channel_layer_failures_total", during="subscribe") > 0)
+    await eventually(lambda: read("dynamo_channel_layer_failures_total", during="connection") > 0)
     database.cut()
     await eventually(lambda: read("dynamo_database_up") == 0)
     assert await status_of(server.port, f"/ocpp16/{row.identity}") == 503
@@ -163,7 +163,7 @@ async def test_names_every_metric_in_the_document(servers: Any, read: Read) -> N
     assert shown - named == set()
     missing = named - shown
     assert missing == set() or connection.vendor == "sqlite"
-    assert [name for name in missing if not re.search("pool|requests|connections", name)] == []
+    assert [name for name in missing if not re.search("database_(pool|connections)", name)] == []
 
 
 def get(**headers: str) -> Any:
