@@ -20,6 +20,7 @@ from chargepoints.credentials import generate_password
 from chargepoints.models import ChargePoint, ConformanceFinding, Connector
 from chargepoints.models.charge_point import SecurityProfile
 
+from .export import export_as_csv
 from .filters import ConnectorStatusFilter, OnlineFilter, VendorFilter
 
 LATEST_TRANSACTIONS = 10
@@ -91,6 +92,13 @@ class ChargePointAdmin(TenantAdmin):
     search_fields = ["identity", "vendor", "model", "serial_number", "charge_box_serial_number"]
     search_help_text = "Identity, vendor, model or serial number"
     inlines = [ConnectorInline, FindingInline]
+    actions = [export_as_csv]
+    csv_columns = (
+        *("identity", "organization.name", "is_online", "description", "vendor", "model", "serial_number"),
+        *("charge_box_serial_number", "firmware_version", "meter_type", "meter_serial_number", "iccid", "imsi"),
+        *("security_profile", "registration_status", "address"),
+        *("connected_at", "disconnected_at", "last_boot_at", "last_seen_at", "created_at"),
+    )
     change_form_template = "admin/chargepoints/chargepoint/change_form.html"
     NEW = ("organization", "identity", "description", "security_profile", "assume_ocpp16", "once")
     HARDWARE = (

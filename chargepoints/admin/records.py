@@ -10,6 +10,7 @@ from apikeys.admin.display import chip, pretty
 from apikeys.admin.tenancy import ChargePointOrganizationFilter, OrganizationFilter, ReadOnlyAdmin, TenantAdmin
 from chargepoints.models import ChargingProfile, ConnectorStatus, IdTag, Notification, Reservation, SecurityEvent
 
+from .export import export_as_csv
 from .filters import ChargePointFilter, StatusFilter
 
 
@@ -24,6 +25,8 @@ class ChargePointLogAdmin(ReadOnlyAdmin):
 
 @admin.register(IdTag)
 class IdTagAdmin(TenantAdmin):
+    actions = [export_as_csv]
+    csv_columns = ("id_tag", "organization.name", "status", "parent_id_tag", "expires_at", "description")
     list_display = ["id_tag", "organization", "status_chip", "parent_id_tag", "expires_at", "description"]
     list_filter = ["status", OrganizationFilter]
     list_select_related = ["organization"]

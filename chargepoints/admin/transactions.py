@@ -10,6 +10,7 @@ from apikeys.admin.display import chip, duration, pretty, watt_hours
 from apikeys.admin.tenancy import ChargePointOrganizationFilter, ReadOnlyAdmin
 from chargepoints.models import MeterValue, OrphanStop, Transaction
 
+from .export import export_as_csv
 from .filters import ChargePointFilter, OneOfFilter, row_id
 from .readings import summary, table
 
@@ -28,10 +29,16 @@ class TransactionAdmin(ReadOnlyAdmin):
         "stop_reason",
     ]
     list_filter = ["state", "started_at", ChargePointOrganizationFilter, ChargePointFilter]
-    list_select_related = ["charge_point"]
+    list_select_related = ["charge_point__organization"]
     search_fields = ["charge_point__identity__istartswith", "id_tag__iexact"]
     search_help_text = "Start of the charge point's identity, an id tag, or a transaction id"
     change_form_template = "admin/chargepoints/transaction/change_form.html"
+    actions = [export_as_csv]
+    csv_columns = (
+        *("id", "charge_point.identity", "charge_point.organization.name", "connector_id", "id_tag", "state"),
+        *("started_at", "stopped_at", "meter_start", "meter_stop", "energy_delivered_wh", "duration_seconds"),
+        *("stop_reason", "stop_id_tag", "authorization_status"),
+    )
     FIELDSETS: dict[str | None, Any] = {
         None: [("charge_point", "connector_id", "state_chip"), ("energy", "length", "authorization_status")],
         "Start": [("started_at", "start_received_at", "start"), ("id_tag", "reservation_id")],
