@@ -3,6 +3,7 @@ from django.apps import AppConfig
 
 
 class DynamoConfig(AppConfig):
+    default = True  # there is a second one below
     name = "dynamo"
     verbose_name = "Dynamo"
 

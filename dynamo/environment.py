@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+# The variables that mean something.
+read: set[str] = set()
 # Django's own check asks for as much.
 SECRET_KEY_LENGTH = 50
 PLACEHOLDER = re.compile(r"change.?me|django-insecure|secret.?key|your.?secret|placeholder|example", re.IGNORECASE)
@@ -29,6 +31,7 @@ POSTGRESQL_URL = re.compile(r"postgres(?:ql)?://[^/]*/[^/?]")
 
 def text(name: str, default: str = "") -> str:
     """The variable without surrounding space; an empty one counts as not set."""
+    read.add(name)
     return os.environ.get(name, "").strip() or default
 
 

@@ -120,8 +120,9 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 # Behind TLS the cookies must not leave it; a first start on plain http://localhost has no TLS.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = DYNAMO_TLS
-SECURE_HSTS_SECONDS = environment.integer("DYNAMO_HSTS_SECONDS", 31_536_000, maximum=10**9) if DYNAMO_TLS else 0
-SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # probes, which are asked from inside
+HSTS_SECONDS = environment.integer("DYNAMO_HSTS_SECONDS", 31_536_000, maximum=10**9)
+SECURE_HSTS_SECONDS = HSTS_SECONDS if DYNAMO_TLS else 0
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics|doctor)$"]  # asked from inside, or about TLS
 # Other hosts of the same domain, and the browsers' preload list, are not for one of its servers to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CONTENT_SECURITY_POLICY = {

@@ -12,6 +12,7 @@ from ocpp16.commands import COMMANDS
 from ocpp16.views import CommandViewSet
 
 from . import errors, health, metrics
+from .doctor import proxy
 
 commands = [
     path(f"api/v1/ocpp16/{name}", CommandViewSet.as_view({"post": "send"}, endpoint=endpoint), name=name)
@@ -22,6 +23,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("doctor", proxy.seen, name="doctor"),
     path("metrics", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     *commands,

@@ -36,6 +36,7 @@ class Proxy:
     authority: Authority = field(default_factory=lambda: Authority.make("Web"))
     charge_points: Authority = field(default_factory=lambda: Authority.make("Charge points"))
     days: float = 30
+    damage: tuple[str, str] = ("$^", "")  # a pattern of nginx.conf, and what is written in its place
 
     @property
     def url(self) -> str:
@@ -65,7 +66,7 @@ class Proxy:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if httpx2.get(f"{self.url}/livez", verify=self.trusting()).status_code == 200:
+                if httpx2.get(f"{self.url}/livez", verify=False).status_code:
                     return
             except httpx2.TransportError:
                 time.sleep(0.05)
@@ -88,7 +89,7 @@ class Proxy:
 
 def nginx(proxy: Proxy) -> list[str]:
     """The manual's configuration with our ports and paths; returns the command that runs it."""
-    text = (DOCUMENTS / "nginx.conf").read_text()
+    text = re.sub(*proxy.damage, (DOCUMENTS / "nginx.conf").read_text())
     servers = "\n".join(f"server 127.0.0.1:{port};" for port in proxy.workers)
     text = re.sub(r"server 127\.0\.0\.1:8001;\s+server 127\.0\.0\.1:8002;", servers, text)
     text = text.replace("listen 80 ", f"listen 127.0.0.1:{proxy.http_port} ")

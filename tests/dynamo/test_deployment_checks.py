@@ -52,7 +52,7 @@ def test_asks_for_insistence_on_tls(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def address(django_db_setup: None, tmp_path: Path) -> Iterator[str]:
+def address(transactional_db: None, tmp_path: Path) -> Iterator[str]:
     environment = {name: PRODUCTION[name] for name in PRODUCTION if name.startswith("DYNAMO_")}
     process = ServerProcess(str(connection.settings_dict["NAME"]), tmp_path / "server.log", environment)
     process.start()
