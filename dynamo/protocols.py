@@ -130,6 +130,11 @@ class ChargePointProtocol(WebSocketProtocol):
         """Close with any code of RFC 6455: Autobahn's own method knows only 1000 and those of applications."""
         self.sendCloseFrame(code=code, reasonUtf8=(reason or "").encode()[:123])
 
+    def say_goodbye(self) -> None:
+        """Tell the peer of a live socket that the server goes away."""
+        if self.state == self.STATE_OPEN:
+            self.sendClose(code=1001, reason="the server is shutting down")
+
     def serverReject(self) -> None:  # noqa: N802
         self.deny(403)
 

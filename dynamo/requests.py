@@ -56,6 +56,10 @@ class Request(WebRequest):
     def process(self) -> Any:
         if self.is_refused:
             return self.channel.loseConnection()
+        if self.channel.factory.server.is_ending:
+            request_id = self.getHeader("X-Request-Id") or ""
+            self.channel.answer(503, "service_unavailable", "This server is shutting down.", request_id)
+            return self.channel.loseConnection()
         proxies.sift(self.requestHeaders, self.channel.getPeer().host)
         if self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket":
             self._ease_handshake()

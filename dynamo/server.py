@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import os
 import resource
 import socket
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -19,9 +22,12 @@ from . import metrics, proxies
 from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol
 from .requests import RequestFactory
 
+logger = logging.getLogger(__name__)
+
 MAXIMUM_MESSAGE = 4 * 1024 * 1024
 MAXIMUM_FILES = 65_536
 DRAIN_SECONDS = 10
+EXIT_SECONDS = 13
 
 
 class PortInUse(Exception):
@@ -61,6 +67,7 @@ class Server(daphne.server.Server):
         self.tasks: list[asyncio.Task[None]] = []
         self.failure = ""
         self.port: Any = None
+        self.is_ending = False
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
@@ -90,15 +97,15 @@ class Server(daphne.server.Server):
 
     async def _drain(self) -> None:
         """Let handlers in flight finish, close every socket with 1001 (going away), then end what is left."""
+        end_within(EXIT_SECONDS)
+        self.is_ending = True  # for who sends another request on a connection that is open
         if self.port is not None:
             self.port.stopListening()  # or who is told to go would come back here
         for task in self.tasks:
             task.cancel()
-        sockets = [protocol for protocol in self.connections if isinstance(protocol, ChargePointProtocol)]
-        for protocol in sockets:
-            if hasattr(protocol, "application_queue"):
-                protocol.muted = True
-                protocol.application_queue.put_nowait({"type": "websocket.disconnect", "code": 1001})
+        for protocol in [*self.connections]:
+            if isinstance(protocol, ChargePointProtocol):
+                self._send_home(protocol)
         running = [
             details["application_instance"]
             for details in self.connections.values()
@@ -108,12 +115,17 @@ class Server(daphne.server.Server):
             _, late = await asyncio.wait(running, timeout=DRAIN_SECONDS)
             for application in late:
                 application.cancel()
-        for protocol in sockets:
-            if protocol.state == protocol.STATE_OPEN:
-                protocol.sendClose(code=1001, reason="the server is shutting down")
         await asyncio.gather(*running, *self.tasks, return_exceptions=True)
         await journal.flush()
         await asyncio.sleep(0.1)  # the close frames leave
+
+    def _send_home(self, protocol: ChargePointProtocol) -> None:
+        """Tell the consumer of a socket to end, and the peer that we go as soon as it has."""
+        application = self.connections[protocol].get("application_instance")
+        if application is not None:
+            protocol.muted = True
+            protocol.application_queue.put_nowait({"type": "websocket.disconnect", "code": 1001})
+            application.add_done_callback(lambda _: protocol.say_goodbye())
 
 
 def reading(application: Any) -> Any:
@@ -155,6 +167,18 @@ def close_pools() -> None:
     for connection in connections.all():
         if hasattr(connection, "close_pool"):
             connection.close_pool()
+
+
+def end_within(seconds: float) -> None:
+    """Have the process end by then: a thread that hangs in the database would hold it up for ever."""
+    watchdog = threading.Timer(seconds, give_up)
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def give_up() -> None:
+    logger.error("Ended with work in flight that did not finish")
+    os._exit(1)
 
 
 def serve(

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from dynamo import worker
 from dynamo.claims import claim_services
 from dynamo.reachability import require_migrations, require_services
-from dynamo.server import close_pools
+from dynamo.server import EXIT_SECONDS, close_pools, end_within
 
 
 class Command(BaseCommand):
@@ -26,8 +26,13 @@ class Command(BaseCommand):
     async def work(self) -> None:
         """Work until SIGINT or SIGTERM."""
         working = asyncio.create_task(worker.run())
+
+        def end() -> None:
+            end_within(EXIT_SECONDS)
+            working.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, end)
         self.stdout.write("Dynamo works beside the sockets.")
         self.stdout.flush()
         with suppress(asyncio.CancelledError):
