@@ -52,7 +52,7 @@ class Server(daphne.server.Server):
     ) -> None:
         super().__init__(
             application,
-            endpoints=[f"tcp:port={port}:interface={host.replace(':', chr(92) + ':')}:backlog=1024"],
+            endpoints=[f"tcp:port={port}:interface={host.replace(':', chr(92) + ':')}:backlog=4096"],
             websocket_timeout=-1,
             websocket_handshake_timeout=CONNECT_SECONDS,
             websocket_connect_timeout=CONNECT_SECONDS,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.db import Error
@@ -19,8 +21,38 @@ from .log_fields import bound
 
 logger = logging.getLogger(__name__)
 
+ADMITTING_THREADS = 4
+# Twenty seconds of work or so: charge points give up on a handshake after thirty.
+MAXIMUM_WAITING = 2000
+# Not all of them in the same second.
+RETRY_SECONDS = (10, 30)
+
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Porter:
+    """Takes handshakes to the database one by one, so that who is in already need not queue behind who comes.
+
+    After a power cut everybody comes at once: those for whom the wait would be too long are asked to come again.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(ADMITTING_THREADS, thread_name_prefix="database-door")
+        self._waiting = 0
+
+    async def admit(self, knock: Knock) -> ChargePoint:
+        if self._waiting >= MAXIMUM_WAITING:
+            seconds = random.randint(*RETRY_SECONDS)
+            raise Refused(503, "too many handshakes at once", (b"Retry-After", b"%d" % seconds))
+        self._waiting += 1
+        try:
+            return await in_database(admit, knock, threads=self._threads)
+        finally:
+            self._waiting -= 1
+
+
+porter = Porter()
 
 
 async def charge_point_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -29,7 +61,7 @@ async def charge_point_socket(scope: dict[str, Any], receive: Receive, send: Sen
     journal.start()
     knock = Knock.of(scope)
     try:
-        consumer = ChargePointConsumer(await in_database(admit, knock), knock, receive, send)
+        consumer = ChargePointConsumer(await porter.admit(knock), knock, receive, send)
         with bound(charge_point=str(consumer.charge_point)):
             await consumer.connect()
     except ChargePoint.DoesNotExist:  # deleted while it knocked

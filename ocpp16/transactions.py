@@ -62,7 +62,8 @@ def start_transaction(received: Received) -> dict[str, Any]:
     charge_point, id_tag = received.charge_point, received.text("idTag")
     connector_id = received.integer("connectorId")
     with database.atomic():
-        found = start_authorization(charge_point, connector_id, id_tag)
+        asked = Command.objects.remote_starts(charge_point, id_tag, connector_id)[:1]
+        found = Authorization("Accepted") if asked else start_authorization(charge_point, connector_id, id_tag)
         transaction, is_new = Transaction.objects.start(
             charge_point,
             connector_id=connector_id,
@@ -74,7 +75,7 @@ def start_transaction(received: Received) -> dict[str, Any]:
             reservation_id=reservation_id(received),
         )
         if is_new:
-            note_cause(transaction)
+            note_cause(transaction, asked)
     found = found._replace(status=transaction.authorization_status)
     return {"idTagInfo": id_tag_info(found), "transactionId": transaction.pk}
 
@@ -95,8 +96,6 @@ def reservation_id(received: Received) -> int | None:
 
 def start_authorization(charge_point: ChargePoint, connector_id: int, id_tag: str) -> Authorization:
     """As for Authorize, and ConcurrentTx for a listed tag that is charging elsewhere."""
-    if Command.objects.remote_starts(charge_point, id_tag, connector_id):
-        return Authorization("Accepted")
     found = IdTag.objects.authorize(charge_point.organization, id_tag)
     if found.status != "Accepted":
         return found
@@ -109,10 +108,10 @@ def start_authorization(charge_point: ChargePoint, connector_id: int, id_tag: st
     return found._replace(status="ConcurrentTx") if is_single and elsewhere.exists() else found
 
 
-def note_cause(transaction: Transaction) -> None:
+def note_cause(transaction: Transaction, remote_starts: list[Command]) -> None:
     """Link a new transaction to the remote start, with its profile, or the reservation that it came from."""
     charge_point = transaction.charge_point
-    for command in Command.objects.remote_starts(charge_point, transaction.id_tag, transaction.connector_id)[:1]:
+    for command in remote_starts:
         profile = command.payload.get("chargingProfile") if command.link(transaction) else None
         if profile is not None:
             store_apart(ChargingProfile.objects.install, charge_point, transaction.connector_id, profile)

@@ -72,7 +72,7 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         mark = fingerprint(connector_id, id_tag.upper(), moment, meter_start)
         with database.atomic():
             # One start at a time per charge point: duplicates on two workers wait here for each other.
-            ChargePoint.objects.select_for_update(no_key=True).get(pk=charge_point.pk)
+            ChargePoint.objects.select_for_update(no_key=True).values_list("pk").get(pk=charge_point.pk)
             known = self._started(charge_point, mark)
             while known is not None and reported_at is not None and known.state == Transaction.State.STOPPED:
                 # Without a clock the next session may look the same; it must not vanish in the last one.

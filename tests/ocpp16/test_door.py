@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.db import InterfaceError, OperationalError
 
 from chargepoints.models import ChargePoint
 from ocpp16 import door
+from ocpp16.handshake import Knock
 from ocpp16.journal import journal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +55,23 @@ async def test_asks_to_come_again_while_the_database_is_away(
     assert b"database" in body["body"]
     assert not journal._sockets
     assert not ChargePoint.objects.get().channel_name
+
+
+async def test_asks_to_come_again_where_too_many_wait(make_charge_point: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "MAXIMUM_WAITING", 2)
+    held = threading.Event()
+    monkeypatch.setattr(door, "admit", lambda knock: held.wait(10))
+    first = [asyncio.create_task(door.porter.admit(Knock(b"", [], "", False, b""))) for _ in range(2)]
+    await asyncio.sleep(0)  # they wait
+    start, body = await knock(make_charge_point().identity)
+    held.set()
+    await asyncio.gather(*first)
+    assert start["status"] == 503
+    assert 10 <= int(dict(start["headers"])[b"Retry-After"]) <= 30
+    assert b"too many" in body["body"]
+    monkeypatch.undo()
+    (accepted,) = await knock(make_charge_point().identity)
+    assert accepted["type"] == "websocket.accept"
 
 
 async def test_leaves_no_trace_of_a_peer_that_hung_up_before_it_was_let_in(make_charge_point: Any) -> None:
