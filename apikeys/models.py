@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from .querysets import OrganizationQuerySet, OrganizationsQuerySet
@@ -88,7 +88,7 @@ def digest(key: str) -> str:
 class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
     def usable(self) -> ApiKeyQuerySet:
         """Keys that are neither revoked nor expired, of active organizations."""
-        unexpired = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
         return self.filter(unexpired, revoked_at=None, organization__is_active=True)
 
     def find(self, key: str) -> ApiKey | None:

@@ -98,5 +98,4 @@ def with_status(charge_points: QuerySet[ChargePoint], status: str) -> QuerySet[C
 def for_display(charge_points: QuerySet[ChargePoint]) -> QuerySet[ChargePoint]:
     """With what the list shows, in two queries; online by the database's clock, which also writes the leases."""
     listed = Prefetch("connectors", Connector.objects.filter(LISTED).order_by("connector_id"), to_attr="listed")
-    online = Exists(ChargePoint.objects.online().filter(pk=OuterRef("pk")))
-    return charge_points.annotate(online=online).prefetch_related(listed).order_by("identity")
+    return charge_points.annotate(online=ChargePoint.has_socket()).prefetch_related(listed).order_by("identity")

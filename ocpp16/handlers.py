@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models.functions import Now
+
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification, SecurityEvent
 from chargepoints.models.charge_point import RegistrationStatus
 
@@ -26,9 +28,11 @@ def handle(charge_point_id: int, call: Call, triggered: set[str]) -> tuple[dict[
     InvalidPayload for what OCPP refuses.
     """
     payload, findings = read_call(call.action, call.payload)
-    charge_point = ChargePoint.objects.select_related("organization").get(pk=charge_point_id)
+    # The time of every message comes with it, by the clock that all processes share.
+    found = ChargePoint.objects.select_related("organization").annotate(asked_at=Now())
+    charge_point: Any = found.get(pk=charge_point_id)
     check_registration(charge_point, call.action, triggered)
-    received = Received(charge_point, call.action, payload, findings)
+    received = Received(charge_point, call.action, payload, findings, charge_point.asked_at)
     return HANDLERS[call.action](received), findings
 
 

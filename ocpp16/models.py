@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apikeys.models import ApiKey
@@ -29,7 +30,7 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
         """Take a queued command for sending; None where it has ended meanwhile, so that it is never sent late."""
         with transaction.atomic():
             queued = self.filter(pk=pk, state=Command.State.QUEUED)
-            if not queued.update(state=Command.State.SENT, sent_at=timezone.now()):
+            if not queued.update(state=Command.State.SENT, sent_at=Now()):
                 return None
             command = self.select_related("charge_point").get(pk=pk)
             command.hand_over_secret()
@@ -37,17 +38,17 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
 
     def sent_within(self, charge_point: ChargePoint, seconds: float) -> list[float]:
         """How many seconds ago each CALL left that went to the charge point in the last `seconds`, oldest first."""
-        now = timezone.now()
         # A command leaves within its timeout, so the index on its creation finds it.
-        created = now - timedelta(seconds=seconds + settings.DYNAMO_COMMAND_TIMEOUT)
+        created = Now() - timedelta(seconds=seconds + settings.DYNAMO_COMMAND_TIMEOUT)
         recent = self.filter(charge_point=charge_point, created_at__gt=created)
-        recent = recent.filter(sent_at__gt=now - timedelta(seconds=seconds)).order_by("sent_at")
-        return [(now - sent_at).total_seconds() for sent_at in recent.values_list("sent_at", flat=True) if sent_at]
+        recent = recent.filter(sent_at__gt=Now() - timedelta(seconds=seconds)).order_by("sent_at")
+        ages = recent.annotate(age=Now() - F("sent_at")).values_list("age", flat=True)
+        return [age.total_seconds() for age in ages]
 
     def forgotten(self) -> CommandQuerySet:
         """What nobody waits for any more and nothing has ended: the worker or the caller died."""
         patience = timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT + 60)
-        return self.unfinished().filter(created_at__lt=timezone.now() - patience)
+        return self.unfinished().filter(created_at__lt=Now() - patience)
 
     def end_forgotten(self) -> int:
         """End as timed out, some at a time, what nobody waits for any more; returns how many."""
@@ -61,7 +62,7 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
             charge_point=charge_point,
             action="RemoteStartTransaction",
             state__in=[Command.State.SENT, Command.State.ACCEPTED, Command.State.TIMED_OUT],
-            created_at__gt=timezone.now() - REMOTE_START_WINDOW,
+            created_at__gt=Now() - REMOTE_START_WINDOW,
             transaction=None,
         ).order_by("-created_at")
         return [command for command in recent if command.means(id_tag, connector_id)]
@@ -91,7 +92,7 @@ class Command(models.Model):
     is_late = models.BooleanField(
         default=False, help_text="The answer came after the caller had been told of a timeout."
     )
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     response = models.JSONField(null=True, blank=True, help_text="The payload of the CALLRESULT.")

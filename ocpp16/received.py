@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from django.utils import timezone
 
 from chargepoints.models import ChargePoint
 
@@ -25,7 +23,7 @@ class Received:
     action: str
     payload: dict[str, Any]
     findings: dict[str, str]
-    received_at: datetime = field(default_factory=timezone.now)
+    received_at: datetime
 
     def time(self, name: str = "timestamp", holder: dict[str, Any] | None = None) -> datetime:
         """The moment in a field, repaired where it is none, which is a finding."""

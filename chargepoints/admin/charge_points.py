@@ -142,7 +142,8 @@ class ChargePointAdmin(TenantAdmin):
         return ("identity", "organization", *told) if obj else ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).prefetch_related("connectors")
+        charge_points = super().get_queryset(request).annotate(online=ChargePoint.has_socket())
+        return charge_points.prefetch_related("connectors")
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.password_view)
@@ -235,7 +236,7 @@ class ChargePointAdmin(TenantAdmin):
 
     @admin.display(description="connection")
     def connection(self, charge_point: Any) -> SafeString:
-        return chip("online" if charge_point.is_online else "offline")
+        return chip("online" if charge_point.online else "offline")
 
     @admin.display(description="hardware", ordering="vendor")
     def hardware(self, charge_point: Any) -> str:

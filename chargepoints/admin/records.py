@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apikeys.admin.display import chip, pretty
@@ -42,7 +43,7 @@ class IdTagAdmin(TenantAdmin):
 
     @admin.display(description="status", ordering="status")
     def status_chip(self, id_tag: Any) -> SafeString:
-        return chip(id_tag.authorization().status)
+        return chip(id_tag.authorization(timezone.now()).status)
 
 
 @admin.register(Reservation)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
 from django.utils import timezone
 
 from apikeys.models import Organization
@@ -24,9 +24,10 @@ class Authorization(NamedTuple):
 class IdTagQuerySet(OrganizationQuerySet["IdTag"]):
     def authorize(self, organization: Organization, id_tag: str) -> Authorization:
         """Decide about a presented tag; tags are compared without case (CiString)."""
-        found = self.for_organization(organization).filter(id_tag__iexact=id_tag).first()
+        known = self.for_organization(organization).filter(id_tag__iexact=id_tag)
+        found = known.annotate(asked_at=Now()).first()
         if found is not None:
-            return found.authorization()
+            return found.authorization(found.asked_at)  # type: ignore[attr-defined]
         return Authorization("Accepted" if organization.accept_unknown_id_tags else "Invalid")
 
 
@@ -66,9 +67,9 @@ class IdTag(models.Model):
     def __str__(self) -> str:
         return self.id_tag
 
-    def authorization(self) -> Authorization:
-        """Accepted, Blocked or Expired, as the row stands now."""
+    def authorization(self, at: datetime) -> Authorization:
+        """Accepted, Blocked or Expired at that time."""
         status = str(self.status)
-        if status == self.Status.ACCEPTED and self.expires_at is not None and self.expires_at <= timezone.now():
+        if status == self.Status.ACCEPTED and self.expires_at is not None and self.expires_at <= at:
             status = "Expired"
         return Authorization(status, self.expires_at, self.parent_id_tag)

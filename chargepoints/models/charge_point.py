@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -154,10 +154,15 @@ class ChargePoint(models.Model):
     def __str__(self) -> str:
         return self.identity
 
+    @classmethod
+    def has_socket(cls) -> Exists:
+        """is_online, to annotate a query with."""
+        return Exists(cls.objects.online().filter(pk=OuterRef("pk")))
+
     @property
     def is_online(self) -> bool:
         """Whether a socket is live: one is registered and its lease has not run out."""
-        return bool(self.channel_name) and self.online_until is not None and self.online_until > timezone.now()
+        return ChargePoint.objects.online().filter(pk=self.pk).exists()
 
     @property
     def heartbeat_interval(self) -> int:
@@ -196,12 +201,11 @@ class ChargePoint(models.Model):
         with transaction.atomic():
             rows = ChargePoint.objects.filter(pk=self.pk)
             previous = rows.select_for_update(no_key=True).values_list("channel_name", flat=True).get()
-            now = timezone.now()
             rows.update(
                 channel_name=channel_name,
                 online_until=Now() + LEASE,
-                connected_at=now,
-                last_seen_at=now,
+                connected_at=Now(),
+                last_seen_at=Now(),
                 address=address,
             )
         return previous
@@ -209,11 +213,11 @@ class ChargePoint(models.Model):
     def disconnect(self, channel_name: str) -> bool:
         """Mark offline, unless a newer socket has taken over."""
         rows = ChargePoint.objects.filter(pk=self.pk, channel_name=channel_name)
-        return bool(rows.update(channel_name="", online_until=None, disconnected_at=timezone.now()))
+        return bool(rows.update(channel_name="", online_until=None, disconnected_at=Now()))
 
     def boot(self, hardware: dict[str, str]) -> None:
         """Store what BootNotification told; `hardware` maps field names of this model to values."""
-        ChargePoint.objects.filter(pk=self.pk).update(last_boot_at=timezone.now(), **hardware)
+        ChargePoint.objects.filter(pk=self.pk).update(last_boot_at=Now(), **hardware)
 
     def report_status(self, connector_id: int, status: ConnectorStatus) -> None:
         """Store a StatusNotification: its history row, and the connector's current state."""

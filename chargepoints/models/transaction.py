@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError, connection, models
 from django.db import transaction as database
 from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
@@ -137,7 +137,7 @@ class Transaction(models.Model):
     reservation_id = models.IntegerField(null=True, blank=True)
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
     started_at = models.DateTimeField()
-    start_received_at = models.DateTimeField(default=timezone.now)
+    start_received_at = models.DateTimeField(db_default=Now())
     meter_start = models.BigIntegerField(help_text="Wh")
     latest_meter_value = models.BigIntegerField(null=True, blank=True, help_text="Wh")
     latest_meter_at = models.DateTimeField(null=True, blank=True)
@@ -194,7 +194,7 @@ class Transaction(models.Model):
                 state=self.State.STOPPED,
                 meter_stop=meter_stop,
                 stopped_at=stopped_at,
-                stop_received_at=timezone.now(),
+                stop_received_at=Now(),
                 stop_reason=reason,
                 stop_id_tag=id_tag,
             )
@@ -291,7 +291,7 @@ class OrphanStop(models.Model):
     reason = models.CharField(max_length=50, blank=True)
     id_tag = models.CharField(max_length=255, blank=True)
     matched = models.ForeignKey(Transaction, models.SET_NULL, null=True, blank=True, related_name="orphan_stops")
-    received_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(db_default=Now())
     fingerprint = models.UUIDField(editable=False)
 
     objects = ChargePointOwnedQuerySet.as_manager()

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from django.utils import timezone
 
 from apikeys.models import ApiKey, Organization
 from apikeys.scopes import SCOPES
@@ -43,7 +44,7 @@ class TestProvision:
 
     def test_makes_a_dozen_id_tags_one_blocked_and_one_expired(self):
         demo.provision()
-        statuses = [id_tag.authorization().status for id_tag in IdTag.objects.all()]
+        statuses = [id_tag.authorization(timezone.now()).status for id_tag in IdTag.objects.all()]
         assert (len(statuses), statuses.count("Blocked"), statuses.count("Expired")) == (12, 1, 1)
 
     def test_keeps_the_passwords_where_only_the_owner_can_read_them(self, data_directory):

@@ -1,0 +1,116 @@
+"""A worker whose clock jumps an hour while the others' stay, and sockets that say nothing for long: all live on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from chargepoints.models import ChargePoint
+from tests.charge_point import ChargePointClient
+from tests.servers import COMMAND_TIMEOUT, ServerProcess
+
+from .fleet import assert_all_live, fleet, timed
+
+# What Python imports when it starts: from then on the file says how many seconds the clock is off.
+SITECUSTOMIZE = """
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from django.utils import timezone
+
+true_time, true_now = time.time, timezone.now
+
+
+def shift():
+    return float(Path({path!r}).read_text())
+
+
+time.time = lambda: true_time() + shift()
+timezone.now = lambda: true_now() + timedelta(seconds=shift())
+"""
+
+
+class Clock:
+    """The clock of one worker."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.file = folder, folder / "shift"
+        self.jump(0)
+        (folder / "sitecustomize.py").write_text(SITECUSTOMIZE.format(path=str(self.file)))
+
+    def jump(self, seconds: int) -> None:
+        draft = self.folder / "draft"
+        draft.write_text(str(seconds))
+        draft.rename(self.file)
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
+    return Clock(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture(scope="module")
+def jumping(deployment: Any, clock: Clock) -> ServerProcess:
+    return deployment.worker(PYTHONPATH=str(clock.folder))
+
+
+async def reset(api: httpx2.AsyncClient, client: ChargePointClient) -> httpx2.Response:
+    return await api.post("/api/v1/ocpp16/reset", json={"charge_point_id": client.identity, "type": "Soft"})
+
+
+async def test_keeps_leases_timeouts_and_idle_sockets(
+    deployment: Any,
+    servers: Any,
+    jumping: ServerProcess,
+    clock: Clock,
+    api: httpx2.AsyncClient,
+    make_charge_point: Callable[..., Any],
+    scale: Callable[[int, int], int],
+) -> None:
+    opened = time.monotonic()
+    async with (
+        fleet(deployment, make_charge_point, 3) as idle,  # one of them on the worker whose clock jumps
+        fleet(deployment, make_charge_point, 3) as clients,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{jumping.port}", headers=api.headers, timeout=30) as its_own,
+    ):
+        for hours in (1, -1, 0):
+            clock.jump(hours * 3600)
+            await all_online([api, its_own], 6)
+            for one in (api, its_own):
+                for client in clients:
+                    await answered(one, client)
+            await times_out(its_own, clients[2])
+        assert_all_live(clients)
+        await asyncio.sleep(max(0, opened + scale(30, 300) - time.monotonic()))  # what is waited for is that nothing is
+        assert_all_live(idle)
+        for client in idle:
+            await answered(api, client)
+
+
+async def all_online(apis: list[httpx2.AsyncClient], count: int) -> None:
+    """By the word of every worker, and of the database."""
+    for api in apis:
+        response = await api.get("/api/v1/ocpp16/charge_points/status")
+        assert [row["online"] for row in response.json()["charge_points"]] == [True] * count
+    assert ChargePoint.objects.online().count() == count
+
+
+async def times_out(api: httpx2.AsyncClient, client: ChargePointClient) -> None:
+    """A command that is not answered ends after its time: neither sooner nor later."""
+    response, seconds = await timed(reset(api, client))
+    assert response.json()["error"]["code"] == "timeout"
+    assert COMMAND_TIMEOUT * 0.9 < seconds < COMMAND_TIMEOUT + 5
+    await client.expect("Reset")
+
+
+async def answered(api: httpx2.AsyncClient, client: ChargePointClient) -> None:
+    sending = asyncio.create_task(reset(api, client))
+    await (await client.expect("Reset")).reply(status="Accepted")
+    assert (await sending).status_code == 200

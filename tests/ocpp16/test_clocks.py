@@ -1,0 +1,87 @@
+"""A process whose clock is an hour off decides as the others do: what expires does so by the database's clock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apikeys.models import ApiKey
+from apikeys.scopes import SCOPES
+from chargepoints.models import IdTag
+from ocpp16.frames import Call
+from ocpp16.handlers import handle
+from ocpp16.models import Command
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HALF_AN_HOUR = timedelta(minutes=30)
+RESET = {"action": "Reset", "payload": {"type": "Soft"}}
+real_now = timezone.now
+
+
+@pytest.fixture(params=[1, -1], ids=["fast", "slow"])
+def wrong_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Our clock, off from here on; `undo()` for another process, whose clock is right."""
+    monkeypatch.setattr(timezone, "now", lambda: real_now() + timedelta(hours=request.param))
+    return monkeypatch
+
+
+def sent_by(charge_point: Any) -> Command:
+    command = Command.objects.create(charge_point=charge_point, **RESET)
+    assert Command.objects.claim(command.pk) is not None
+    return command
+
+
+def test_a_charge_point_is_online_as_long_as_its_lease(make_charge_point: Any, wrong_clock: Any) -> None:
+    row = make_charge_point()
+    row.connect("ocpp16.x", "127.0.0.1")
+    assert row.is_online
+    wrong_clock.undo()
+    assert row.is_online
+    row.refresh_from_db()
+    assert abs(row.connected_at - real_now()) < HALF_AN_HOUR
+
+
+def test_calls_count_in_the_second_in_which_they_left(make_charge_point: Any, wrong_clock: Any) -> None:
+    row = make_charge_point()
+    sent_by(row)
+    assert len(Command.objects.sent_within(row, 60)) == 1
+    wrong_clock.undo()
+    ages = Command.objects.sent_within(row, 60)
+    assert len(ages) == 1
+    assert 0 <= ages[0] < 60
+
+
+def test_a_command_in_flight_is_not_forgotten(make_charge_point: Any, wrong_clock: Any) -> None:
+    row = make_charge_point()
+    commands = [Command.objects.create(charge_point=row, **RESET), sent_by(row)]
+    assert Command.objects.end_forgotten() == 0
+    wrong_clock.undo()
+    assert Command.objects.end_forgotten() == 0
+    assert Command.objects.unfinished().count() == len(commands)
+
+
+def test_a_remote_start_authorizes_its_tag(make_charge_point: Any, wrong_clock: Any) -> None:
+    row = make_charge_point()
+    payload = {"idTag": "TAG", "connectorId": 1}
+    Command.objects.create(charge_point=row, action="RemoteStartTransaction", payload=payload, state="accepted")
+    assert Command.objects.remote_starts(row, "TAG")
+    wrong_clock.undo()
+    assert Command.objects.remote_starts(row, "TAG")
+
+
+def test_keys_and_tags_expire_when_they_should(organization: Any, wrong_clock: Any) -> None:
+    for moment, is_valid in ((real_now() + HALF_AN_HOUR, True), (real_now() - HALF_AN_HOUR, False)):
+        key = ApiKey.objects.issue(organization, "test", SCOPES, expires_at=moment)[1]
+        assert (ApiKey.objects.find(key) is not None) == is_valid
+        tag = IdTag.objects.create(organization=organization, id_tag=f"TAG-{is_valid}", expires_at=moment)
+        status = IdTag.objects.authorize(organization, tag.id_tag).status
+        assert status == ("Accepted" if is_valid else "Expired")
+
+
+def test_charge_points_are_told_the_right_time(make_charge_point: Any, wrong_clock: Any) -> None:
+    payload, _ = handle(make_charge_point().pk, Call("m1", "Heartbeat", {}), set())
+    assert abs(datetime.fromisoformat(payload["currentTime"]) - real_now()) < HALF_AN_HOUR
