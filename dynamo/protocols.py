@@ -23,6 +23,8 @@ MAXIMUM_UNSENT = 1024 * 1024
 MAXIMUM_QUEUED = 64
 # As much as the largest message has.
 MAXIMUM_HELD = 4 * 1024 * 1024
+# Of a byte each, the fragments of one message would take a hundred times its length.
+MAXIMUM_FRAGMENTS = 10_000
 MAXIMUM_EARLY = 64 * 1024
 UNSENT_SECONDS = 30
 CONNECT_SECONDS = 60
@@ -41,7 +43,7 @@ class ChargePointProtocol(WebSocketProtocol):
     unsent_since: float | None = None
     paused = False
     early = b""
-    held = 0
+    held = fragments = 0
 
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
@@ -65,6 +67,20 @@ class ChargePointProtocol(WebSocketProtocol):
         self.early += data
         if len(self.early) > MAXIMUM_EARLY:
             self.hang_up("too much before the handshake was answered")
+
+    def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N802, N803
+        super().onMessageBegin(isBinary)
+        self.fragments = 0
+
+    def onMessageFrameBegin(self, length: int) -> None:  # noqa: N802
+        super().onMessageFrameBegin(length)
+        self.fragments += 1
+        if self.fragments == MAXIMUM_FRAGMENTS:
+            self.refuse("too many fragments")
+
+    def onMessageFrameEnd(self) -> None:  # noqa: N802
+        if self.fragments < MAXIMUM_FRAGMENTS:
+            super().onMessageFrameEnd()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         """Queue a message; of too many read no further, of too many bytes hang up: no charge point sends so unasked."""

@@ -255,6 +255,19 @@ async def test_closes_on_a_peer_that_does_not_wait_for_our_answers(open_peer: Pe
     assert queue.qsize() == 2
 
 
+async def test_closes_on_a_message_in_crumbs(open_peer: Peer) -> None:
+    begin, crumb, end = (bytes([opcode, 0x81]) + bytes(4) + b"x" for opcode in (0x01, 0x00, 0x80))
+    crumbs = protocols.MAXIMUM_FRAGMENTS - 3
+    for _ in range(2):
+        open_peer.protocol.dataReceived(begin + crumb * crumbs + end)
+    assert open_peer.transport.take_all() == b""
+    assert open_peer.protocol.application_queue.qsize() == 3
+    open_peer.protocol.dataReceived(begin + crumb * (crumbs + 2))
+    assert open_peer.transport.take_all() == b"\x88\x14\x03\xf0too many fragments"
+    open_peer.protocol.dataReceived(crumb * 1000)
+    assert len(open_peer.protocol.message_data) < protocols.MAXIMUM_FRAGMENTS
+
+
 async def test_denies_a_handshake_that_nobody_answers(peer: Peer) -> None:
     peer.knock()
     assert peer.wait(60) == b""
@@ -271,9 +284,10 @@ async def test_denies_a_handshake_once(peer: Peer) -> None:
     for _ in range(2):
         peer.protocol.handle_reply(start)
         peer.protocol.handle_reply({"type": "websocket.http.response.body", "body": b"no"})
-    assert peer.transport.take_all() == (
-        b"HTTP/1.1 418 I'm a Teapot\r\nX-Why: tea\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
-    )
+    written = peer.transport.take_all()
+    assert written.startswith(b"HTTP/1.1 418 I'm a Teapot\r\nX-Why: tea\r\n")
+    assert written.endswith(b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+    assert written.count(b"HTTP/1.1") == 1
     assert peer.wait(HOUR) == b""
 
 
