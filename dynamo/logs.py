@@ -40,7 +40,8 @@ class LogFormatter(logging.Formatter):
 
     def fields_of(self, record: logging.LogRecord) -> dict[str, Any]:
         """The fields of the occasion, then those that the line itself was given as `extra={"fields": …}`."""
-        return {**log_fields.current(), **getattr(record, "fields", {})}
+        fields = {**log_fields.current(), **getattr(record, "fields", {})}
+        return {name: without_secrets(value) if isinstance(value, str) else value for name, value in fields.items()}
 
     def traceback_of(self, record: logging.LogRecord) -> str:
         parts = [self.formatException(record.exc_info)] if record.exc_info else []

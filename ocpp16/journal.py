@@ -18,6 +18,7 @@ from chargepoints.models import ChargePoint, ConformanceFinding
 from chargepoints.models.charge_point import LEASE
 
 from . import metrics
+from .masking import loggable
 from .models import Message, RefusedConnection
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Journal:
                 charge_point_id=charge_point_id,
                 direction=direction,
                 kind=kind,
-                frame=frame[:FRAME_LENGTH].replace("\x00", ""),
+                frame=loggable(frame)[:FRAME_LENGTH].replace("\x00", ""),
                 **fields,
             )
         )

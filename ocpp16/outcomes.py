@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from chargepoints.models import ChargePoint, ChargingProfile, Reservation
 
 from .frames import CallError, CallResult
+from .masking import hidden
 from .models import Command
 from .payloads import fits_response
 
@@ -52,14 +53,15 @@ def read(action: str, frame: CallResult | CallError) -> dict[str, Any]:
         return {
             "state": Command.State.CALL_ERROR,
             "error_code": frame.code[:50],
-            "error_description": frame.description,
-            "error_details": frame.details,
+            "error_description": hidden(frame.description),
+            "error_details": hidden(frame.details),
         }
+    response = hidden(frame.payload)
     if not fits_response(action, frame.payload):
         description = "The answer does not fit the schema of OCPP 1.6."
-        return {"state": Command.State.REJECTED, "response": frame.payload, "error_description": description}
+        return {"state": Command.State.REJECTED, "response": response, "error_description": description}
     rejected = frame.payload.get("status") == "Rejected"
-    return {"state": Command.State.REJECTED if rejected else Command.State.ACCEPTED, "response": frame.payload}
+    return {"state": Command.State.REJECTED if rejected else Command.State.ACCEPTED, "response": response}
 
 
 def asks_for(command: Command) -> set[str]:
