@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import string
 from typing import Any
 
 SECRET = "authorizationkey"  # noqa: S105  the name of the configuration key, in whatever case
+SHORTEST = 16
 MASK = "***"
 UNREADABLE = "(not logged: it names an AuthorizationKey and is no JSON)"
 
@@ -17,8 +19,15 @@ def hidden(value: Any) -> Any:
         return {name: MASK if is_secret and name.lower() == "value" else hidden(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [hidden(inner) for inner in value]
-    is_quoted = isinstance(value, str) and len(value) > len(SECRET) and SECRET in value.lower()
-    return MASK if is_quoted else value
+    return MASK if isinstance(value, str) and quotes_password(value.lower()) else value
+
+
+def quotes_password(text: str) -> bool:
+    """Whether a text in lower case names an AuthorizationKey and may hold its value, which has 16 characters or more."""
+    if SECRET not in text:
+        return False
+    words = (word.strip(string.punctuation) for word in text.split())
+    return "value" in text or any(len(word) >= SHORTEST and word != SECRET for word in words)
 
 
 def loggable(frame: str) -> str:
