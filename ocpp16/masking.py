@@ -23,7 +23,7 @@ def hidden(value: Any) -> Any:
 
 
 def quotes_password(text: str) -> bool:
-    """Whether a text in lower case names an AuthorizationKey and may hold its value, which has 16 characters or more."""
+    """Whether a text in lower case names an AuthorizationKey and may hold its value, of 16 characters or more."""
     if SECRET not in text:
         return False
     words = (word.strip(string.punctuation) for word in text.split())
