@@ -39,17 +39,19 @@ def answers(port: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("command", ["serve", "up"])
+@pytest.mark.parametrize("command", ["serve", "up", "worker"])
 def test_refuses_a_process_without_redis_beside_others_with_it(deployment: Any, tmp_path: Path, command: str) -> None:
     port = ("--port", str(free_port())) if command != "worker" else ()
     assert_refused(start(deployment, command, *port, REDIS_URL="", DYNAMO_DATA_DIR=str(tmp_path)))
 
 
-async def test_refuses_every_other_process_beside_one_without_redis(deployment: Any, tmp_path: Path) -> None:
-    deployment.postgresql.create_database("alone")
+async def test_refuses_every_other_process_beside_one_without_redis(
+    deployment: Any, template: str, tmp_path: Path
+) -> None:
+    deployment.postgresql.create_database("alone", template)
     url, port = deployment.postgresql.url("alone"), free_port()
     on_it = {"DATABASE_URL": url, "DYNAMO_DATA_DIR": str(tmp_path / "first")}
-    first = start(deployment, "up", "--no-demo", "--port", str(port), REDIS_URL="", **on_it)
+    first = start(deployment, "serve", "--port", str(port), REDIS_URL="", **on_it)
     await eventually(lambda: answers(port), 60)
     on_it["DYNAMO_DATA_DIR"] = str(tmp_path / "second")
     others = [

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from django.db import connection
 
+from tests.manual import MANUAL
 from tests.servers import ServerProcess
 
 from .test_settings import manage
@@ -29,6 +30,10 @@ def test_is_silent_about_production_settings(tmp_path: Path) -> None:
     checked = manage(*DEPLOY, data=tmp_path, **PRODUCTION)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "no issues" in checked.stdout
+
+
+def test_checks_the_environment_of_the_manual() -> None:
+    assert all(f"\n{name}=" in MANUAL for name in PRODUCTION)
 
 
 @pytest.mark.parametrize(
