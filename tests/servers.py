@@ -54,20 +54,30 @@ class ServerProcess:
             "DYNAMO_DATA_DIR": str(self.log.with_suffix(f".{self.port}")),
             **self.environment,
         }
-        command = [sys.executable, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "manage.py", *self.arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    @property
+    def arguments(self) -> list[str]:
+        return ["serve", "--host", "127.0.0.1", "--port", str(self.port)]
 
     def wait(self) -> None:
         """Wait until it serves."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if httpx2.get(f"http://127.0.0.1:{self.port}/livez").status_code == 200:
-                    return
-            except httpx2.TransportError:
-                time.sleep(0.05)
+            if self.is_ready():
+                return
+            time.sleep(0.05)
+        if self.process.poll() is None:
+            self.process.kill()
         raise RuntimeError(f"The server did not start:\n{self.log.read_text()}")
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx2.get(f"http://127.0.0.1:{self.port}/livez").status_code == 200
+        except httpx2.TransportError:
+            return False
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal; returns its exit code."""

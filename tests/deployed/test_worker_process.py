@@ -1,0 +1,94 @@
+"""`manage.py worker` as processes beside the servers: several share the work, and survive what it is done on."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from chargepoints.models import ChargePoint
+from ocpp16.models import Command
+from tests.conftest import eventually
+from tests.servers import ServerProcess
+
+from .conftest import Deployment
+
+LEASES = 1_200
+EXIT_SECONDS = 15
+
+
+class WorkerProcess(ServerProcess):
+    """One process of what is done beside the sockets."""
+
+    @property
+    def arguments(self) -> list[str]:
+        return ["worker"]
+
+    def is_ready(self) -> bool:
+        return "Dynamo works beside the sockets." in self.log.read_text()
+
+    def ended(self) -> int:
+        """How many leases it says that it ended."""
+        return sum(map(int, re.findall(r"(\d+) leases that ran out were ended", self.log.read_text())))
+
+
+@pytest.fixture
+def beside(deployment: Deployment, servers: Any) -> Iterator[Callable[[], WorkerProcess]]:
+    """Launches processes."""
+    launched: list[WorkerProcess] = []
+
+    def launch() -> WorkerProcess:
+        log = deployment.logs / f"beside-{time.monotonic_ns()}.log"
+        launched.append(WorkerProcess(str(connection.settings_dict["NAME"]), log, deployment.environment))
+        launched[-1].launch()
+        return launched[-1]
+
+    yield launch
+    for process in launched:
+        if process.process.poll() is None:
+            process.process.kill()
+
+
+def lapse() -> None:
+    """Have every charge point be on a server that died."""
+    ran_out_at = timezone.now() - timedelta(seconds=1)
+    ChargePoint.objects.update(channel_name="ocpp16.dead", online_until=ran_out_at, disconnected_at=None)
+
+
+async def test_share_the_work(beside: Callable[[], WorkerProcess], organization: Any) -> None:
+    rows = [ChargePoint(organization=organization, identity=f"DEAD-{number}") for number in range(LEASES)]
+    ChargePoint.objects.bulk_create(rows)
+    lapse()
+    processes = [beside(), beside()]
+    for process in processes:
+        await asyncio.to_thread(process.wait)
+    await eventually(lambda: not ChargePoint.objects.exclude(online_until=None).exists(), 30)
+    await eventually(lambda: sum(process.ended() for process in processes) == LEASES)
+    assert {await asyncio.to_thread(process.stop) for process in processes} == {0}
+
+
+async def test_go_on_after_the_database_was_away(
+    deployment: Deployment, beside: Callable[[], WorkerProcess], make_charge_point: Any
+) -> None:
+    process = beside()
+    await asyncio.to_thread(process.wait)
+    await asyncio.to_thread(deployment.postgresql.stop)
+    await eventually(lambda: "WARNING dynamo.worker" in process.log.read_text(), 30)
+    await asyncio.to_thread(deployment.postgresql.start)
+    connection.close()
+    row = make_charge_point()
+    lapse()
+    hour_ago = timezone.now() - timedelta(hours=1)
+    command = Command.objects.create(charge_point=row, action="Reset", payload={}, state="sent", created_at=hour_ago)
+    await eventually(lambda: ChargePoint.objects.get(pk=row.pk).disconnected_at, 30)
+    await eventually(lambda: Command.objects.get(pk=command.pk).state == "timed_out", 30)
+    told_at = time.monotonic()
+    assert await asyncio.to_thread(process.stop) == 0
+    assert time.monotonic() - told_at < EXIT_SECONDS
