@@ -102,8 +102,8 @@ class Pool:
 
     def _may_connect(self) -> bool:
         """Whether there is room; after a failure one caller tries, a moment later, and nobody waits for it."""
-        if self._failure is not None:
-            return not self._connecting and monotonic() > self._pause_until
+        if self._failure is not None and (self._connecting or monotonic() < self._pause_until):
+            return False
         return self._living + self._connecting < self.max_size
 
     def _make(self) -> Connection | None:
