@@ -155,6 +155,8 @@ class ChargePointProtocol(WebSocketProtocol):
         self.deny(403)
 
     def serverSend(self, content: Any, binary: bool = False) -> None:  # noqa: N802
+        if self.state != self.STATE_OPEN:
+            return  # it is closing, and takes no more
         if not self.unsent():
             self.unsent_since = None  # taken between two checks
         super().serverSend(content, binary)

@@ -22,10 +22,10 @@ from .log_fields import bound
 logger = logging.getLogger(__name__)
 
 ADMITTING_THREADS = 4
-# Twenty seconds of work or so: charge points give up on a handshake after thirty.
-MAXIMUM_WAITING = 2000
+# Ten to twenty seconds of work: charge points give up on a handshake after thirty.
+MAXIMUM_WAITING = 1000
 # Not all of them in the same second.
-RETRY_SECONDS = (10, 30)
+RETRY_SECONDS = (10, 40)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

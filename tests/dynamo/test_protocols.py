@@ -278,6 +278,17 @@ async def test_denies_a_handshake_that_nobody_answers(peer: Peer) -> None:
     assert peer.transport.disconnecting
 
 
+async def test_has_nobody_else_hang_up_on_a_handshake(peer: Peer) -> None:
+    assert peer.server.websocket_handshake_timeout == 0
+
+
+async def test_sends_nothing_more_once_it_closes(open_peer: Peer) -> None:
+    open_peer.protocol.handle_reply({"type": "websocket.close", "code": 1000, "reason": "because"})
+    open_peer.transport.take_all()
+    open_peer.tell(10)
+    assert open_peer.transport.take_all() == b""
+
+
 async def test_denies_a_handshake_once(peer: Peer) -> None:
     peer.knock()
     start = {"type": "websocket.http.response.start", "status": 418, "headers": [(b"X-Why", b"tea")]}
