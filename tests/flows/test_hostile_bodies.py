@@ -10,7 +10,7 @@ from tests.api import Api, error_of, make_api, make_charge_point
 from tests.ocpp16.reference import EXAMPLES, IDENTITY
 
 pytestmark = pytest.mark.django_db
-# Generous: what took more than time in proportion to a mebibyte would take minutes.
+# Of the processor. Generous: what took more than time in proportion to a mebibyte would take minutes.
 SECONDS = 5
 DEEP = 100_000
 BODIES = {
@@ -46,9 +46,9 @@ def api() -> Api:
 @pytest.mark.parametrize("name", ["reset", "send_command"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_is_refused_with_a_reason_at_once(api: Api, name: str, body: bytes) -> None:
-    started_at = time.monotonic()
+    started_at = time.process_time()
     response = api.post(name, body)
-    assert time.monotonic() - started_at < SECONDS
+    assert time.process_time() - started_at < SECONDS
     error_of(response, 400, "validation_error")
     assert len(response.content) < 50_000
 
