@@ -9,8 +9,13 @@ from tests.servers import ROOT
 MANUAL = (ROOT / "docs" / "production.md").read_text()
 
 
+def commands(beginning: str) -> list[str]:
+    """The commands of the manual that begin so."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", MANUAL, re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if line.startswith(beginning)]
+
+
 def command(beginning: str) -> str:
     """The one command of the manual that begins so."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", MANUAL, re.DOTALL | re.MULTILINE)
-    (found,) = (line for block in blocks for line in block.splitlines() if line.startswith(beginning))
+    (found,) = commands(beginning)
     return found

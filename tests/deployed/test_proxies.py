@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,6 +19,7 @@ from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import SecurityProfile
 from tests.certificates import Authority, make_certificate
 from tests.charge_point import ChargePointClient
+from tests.manual import commands
 
 from .proxies import PROGRAMS, Proxy, is_missing
 
@@ -139,6 +142,26 @@ async def test_lets_profile_3_in_by_its_certificate_only(proxy: Proxy, connect: 
     assert await status_of(connect(row, proxy.showing("CP 4"), path="CP%203")) == 403
     assert await status_of(connect(row, proxy.trusting(), path="CP%203")) == 403
     assert await status_of(connect(row, None, path="CP%203")) == 403
+
+
+async def test_lets_profile_3_in_by_what_the_manual_has_openssl_make(
+    proxy: Proxy, deployment: Any, servers: Any, make_charge_point: Any, tmp_path: Path
+) -> None:
+    for line in commands("openssl"):
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True, capture_output=True)  # noqa: ASYNC221
+    made = (tmp_path / "charge-points-ca.pem").read_bytes()
+    charge_points = Authority(proxy.charge_points.key, made)
+    own = Proxy(proxy.program, tmp_path, proxy.workers, charge_points=charge_points)
+    await asyncio.to_thread(own.start)
+    context = own.trusting()
+    context.load_cert_chain(tmp_path / "CP-1.pem", tmp_path / "CP-1.key")
+    make_charge_point("CP-1", security_profile=SecurityProfile.TLS_CERTIFICATE)
+    client = ChargePointClient(f"wss://localhost:{own.https_port}/ocpp16/CP-1", "CP-1")
+    client.address = "127.0.0.1"
+    await client.connect(ssl=context)
+    assert await client.boot()
+    await client.close()
+    own.stop()
 
 
 async def test_lets_nobody_in_by_a_certificate_of_another_authority(
