@@ -21,7 +21,7 @@ from .log_fields import bound
 
 logger = logging.getLogger(__name__)
 
-ADMITTING_THREADS = 4
+ADMITTING_THREADS = 2
 # Ten to twenty seconds of work: charge points give up on a handshake after thirty.
 MAXIMUM_WAITING = 1000
 # Not all of them in the same second.
