@@ -152,8 +152,17 @@ async def test_of_callers_of_the_api(server: ServerProcess, canaries: Canaries, 
     await check(server, canaries, "active_transactions/dyn_live_", "Traceback", ApiKey.objects.get().prefix)
 
 
-@pytest.mark.parametrize("key", ["AuthorizationKey", "authorizationkey"])
-@pytest.mark.parametrize("answer", [{"status": "Accepted"}, {"status": "Rejected"}, "error", "nonsense", None])
+@pytest.mark.parametrize(
+    ("answer", "key"),
+    [
+        ({"status": "Accepted"}, "AuthorizationKey"),
+        ({"status": "Rejected"}, "authorizationkey"),
+        ("error", "AuthorizationKey"),
+        ("nonsense", "AUTHORIZATIONKEY"),
+        (None, "AuthorizationKey"),
+    ],
+    ids=["accepted", "rejected", "error", "nonsense", "silence"],
+)
 async def test_of_a_password_that_is_changed(
     server: ServerProcess, canaries: Canaries, make_charge_point: Any, make_key: Any, answer: Any, key: str
 ) -> None:
