@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from django.db import Error, IntegrityError, transaction
@@ -37,7 +37,7 @@ class Notes:
     """What has gathered since the last flush."""
 
     messages: deque[Message] = field(default_factory=lambda: deque(maxlen=MAXIMUM_MESSAGES))
-    alive: dict[int, datetime] = field(default_factory=dict)
+    alive: dict[int, float] = field(default_factory=dict)
     findings: Counter[tuple[int, str]] = field(default_factory=Counter)
     details: dict[tuple[int, str], str] = field(default_factory=dict)
     refusals: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -98,7 +98,7 @@ class Journal:
             )
         )
         if direction == Message.Direction.RECEIVED:
-            self._notes.alive[charge_point_id] = timezone.now()
+            self._notes.alive[charge_point_id] = time.monotonic()
 
     def finding(self, charge_point_id: int, kind: str, detail: str) -> None:
         """Count a repair of what a charge point sent."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -72,11 +73,14 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         charge_point.save(force_insert=True)
         return charge_point
 
-    def record_life(self, alive: dict[int, datetime]) -> None:
-        """Note when these charge points last said something; `alive` maps primary keys to times."""
+    def record_life(self, heard: dict[int, float]) -> None:
+        """Note when these charge points last said something: primary keys with moments of the monotonic clock."""
+        asked_at = time.monotonic()
         seconds: dict[datetime, list[int]] = {}
-        for pk, seen_at in alive.items():
-            seconds.setdefault(seen_at.replace(microsecond=0), []).append(pk)
+        for now in self.annotate(now=Now()).values_list("now", flat=True)[:1]:
+            for pk, moment in heard.items():
+                seen_at = now - timedelta(seconds=asked_at - moment)
+                seconds.setdefault(seen_at.replace(microsecond=0), []).append(pk)
         for seen_at, pks in seconds.items():
             self.filter(pk__in=pks).update(last_seen_at=seen_at)
 

@@ -17,6 +17,8 @@ from tests.servers import COMMAND_TIMEOUT, ServerProcess
 
 from .fleet import assert_all_live, fleet, timed
 
+pytestmark = pytest.mark.timeout(300)
+
 # What Python imports when it starts: from then on the file says how many seconds the clock is off.
 SITECUSTOMIZE = """
 import time

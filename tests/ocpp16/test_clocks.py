@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from apikeys.models import ApiKey
 from apikeys.scopes import SCOPES
-from chargepoints.models import IdTag
+from chargepoints.models import ChargePoint, IdTag
 from ocpp16.frames import Call
 from ocpp16.handlers import handle
 from ocpp16.models import Command
@@ -43,6 +44,13 @@ def test_a_charge_point_is_online_as_long_as_its_lease(make_charge_point: Any, w
     assert row.is_online
     row.refresh_from_db()
     assert abs(row.connected_at - real_now()) < HALF_AN_HOUR
+
+
+def test_a_sign_of_life_is_dated_when_it_came(make_charge_point: Any, wrong_clock: Any) -> None:
+    row = make_charge_point()
+    ChargePoint.objects.record_life({row.pk: time.monotonic() - 90})
+    row.refresh_from_db()
+    assert abs(row.last_seen_at - real_now() + timedelta(seconds=90)) < timedelta(seconds=30)
 
 
 def test_calls_count_in_the_second_in_which_they_left(make_charge_point: Any, wrong_clock: Any) -> None:
