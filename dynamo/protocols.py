@@ -32,7 +32,8 @@ PING_SECONDS = 20
 # A peer that has answered pings and falls silent for this long is gone, though its TCP connection may look alive.
 SILENCE_SECONDS = 45
 # Seconds; the last in milliseconds: how long what we sent may stay unacknowledged. A ping is the last that we sent.
-KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+# No shorter than the first two together: Linux gave up idle peers that answered, where it was as long as the first.
+KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
 
 class ChargePointProtocol(WebSocketProtocol):

@@ -316,3 +316,8 @@ async def test_has_the_kernel_watch_the_connection(open_peer: Peer) -> None:
     for option, value in protocols.KEEPALIVE.items():
         if hasattr(socket, option):
             assert handle.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) == value
+
+
+async def test_gives_an_idle_peer_time_to_answer_the_kernel() -> None:
+    patience = protocols.KEEPALIVE["TCP_USER_TIMEOUT"] / 1000
+    assert patience >= protocols.KEEPALIVE["TCP_KEEPIDLE"] + protocols.KEEPALIVE["TCP_KEEPINTVL"]
