@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from tests.conftest import Servers
-from tests.servers import ServerProcess
+from tests.servers import STOP_SECONDS, ServerProcess
 
 from .services import PostgreSQLServer, RedisServer, missing
 
@@ -49,6 +50,17 @@ class Deployment:
         """Start workers, all at once."""
         for process in [self._launch({}) for _ in range(count)]:
             process.wait()
+
+    def stop(self) -> None:
+        """End every worker that has not ended, one that does not start or end by itself included."""
+        for process in self.workers:
+            if process.process.poll() is None:
+                process.process.terminate()
+        for process in self.workers:
+            try:
+                process.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.process.kill()
 
     def worker(self, **environment: str) -> ServerProcess:
         """A further worker, started."""
@@ -106,11 +118,11 @@ def deployment(
     environment |= getattr(request.module, "ENVIRONMENT", {})
     with django_db_blocker.unblock(), database(postgresql_cluster, name):
         made = Deployment(postgresql_cluster, redis_server, [], environment, folder)
-        made.start(WORKERS)
-        yield made
-        for process in made.workers:
-            if process.process.poll() is None:
-                process.stop()
+        try:
+            made.start(WORKERS)
+            yield made
+        finally:
+            made.stop()
     redis_server.kill()
 
 
