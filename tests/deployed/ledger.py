@@ -19,6 +19,8 @@ from tests.charge_point import SECONDS, ChargePointClient
 READINGS = 3
 # A charge point measures and dials every so often; without a pause ten of them would fill both cores.
 PAUSE = 0.02
+# How often a connection breaks between a message and its answer: by kills alone it would seldom be just then.
+BREAKS = 0.05
 
 
 @dataclass
@@ -69,6 +71,10 @@ class Member:
         while True:
             client = await self.connect()
             try:
+                if random.random() < BREAKS:
+                    await client.send([2, "broken", action, payload])
+                    await self.hang_up()
+                    continue
                 return await client.call(action, payload)
             except (ConnectionError, TimeoutError, websockets.WebSocketException):
                 await self.hang_up()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx2
@@ -18,7 +18,6 @@ from tests.servers import ServerProcess
 
 from .conftest import Deployment
 
-COMMANDS = 200
 RATE = 10
 # What the network and a busy machine may take from a second between its leaving and its being seen.
 JITTER = 0.5
@@ -60,11 +59,13 @@ async def obedient(patient: list[ServerProcess], make_charge_point: Any) -> Asyn
     await client.close()
 
 
-async def ask(servers: list[ServerProcess], api: httpx2.AsyncClient, identity: str) -> list[httpx2.Response]:
-    """Send all the commands at once, half of them to each server."""
+async def ask(
+    servers: list[ServerProcess], api: httpx2.AsyncClient, identity: str, count: int
+) -> list[httpx2.Response]:
+    """Send so many commands at once, half of them to each server."""
     urls = [f"http://127.0.0.1:{server.port}/api/v1/ocpp16/reset" for server in servers]
     body = {"charge_point_id": identity, "type": "Soft"}
-    return await asyncio.gather(*(api.post(urls[number % len(urls)], json=body) for number in range(COMMANDS)))
+    return await asyncio.gather(*(api.post(urls[number % len(urls)], json=body) for number in range(count)))
 
 
 def shortest_span(moments: list[float]) -> float:
@@ -73,11 +74,11 @@ def shortest_span(moments: list[float]) -> float:
 
 
 async def test_lets_ten_through_in_any_second(
-    patient: list[ServerProcess], api: httpx2.AsyncClient, obedient: Obedient
+    patient: list[ServerProcess], api: httpx2.AsyncClient, obedient: Obedient, scale: Callable[[int, int], int]
 ) -> None:
     answers: list[httpx2.Response] = []
     while len(obedient.seen) <= 2 * RATE:  # so that there is a second to slide over
-        answers += await ask(patient, api, obedient.client.identity)
+        answers += await ask(patient, api, obedient.client.identity, scale(50, 200))
     codes = Counter(answer.status_code for answer in answers)
     assert set(codes) == {200, 429}
     assert codes[200] == len(obedient.seen) == len(set(obedient.ids))
