@@ -126,7 +126,8 @@ async def test_sends_the_next_command_after_one_was_not_answered(post: Any, char
 async def test_never_sends_a_command_that_timed_out_in_the_queue(post: Any, charge_point: Any) -> None:
     first = post("reset", type="Soft")
     await charge_point.expect("Reset")
-    # The second may go out when the first has timed out; the third then times out behind it.
+    # The second goes out when the first has timed out, half its own time being left; the third times out behind it.
+    await asyncio.sleep(COMMAND_TIMEOUT / 2)
     second = post("trigger_message", requested_message="Heartbeat")
     await eventually(lambda: Command.objects.count() == 2)
     third = post("clear_charging_profile")
