@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction as database
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
@@ -22,10 +24,21 @@ REPLAYED = timedelta(minutes=10)
 
 
 def infer_stops() -> int:
-    """Close as inferred, some at a time, transactions that are over by all that we heard; returns how many."""
-    with database.atomic():
-        claimed = forgotten().select_for_update(of=("self",), skip_locked=True, no_key=True)[:BATCH]
-        return sum(infer_stop(transaction) for transaction in claimed)
+    """Close as inferred transactions that are over by all that we heard; returns how many."""
+    return decide(forgotten(), infer_stop)
+
+
+def decide(rows: QuerySet[Any], is_decided: Callable[[Any], bool]) -> int:
+    """Go once through the rows, a page a database transaction: what stays undecided holds up nothing behind it."""
+    count, last = 0, 0
+    while True:
+        with database.atomic():
+            claimed = rows.select_for_update(of=("self",), skip_locked=True, no_key=True)
+            page = list(claimed.filter(pk__gt=last).order_by("pk")[:BATCH])
+            count += sum(is_decided(row) for row in page)
+        if len(page) < BATCH:
+            return count
+        last = page[-1].pk
 
 
 def infer_stop(transaction: Transaction) -> bool:
@@ -65,10 +78,8 @@ def is_delivering(transaction: Transaction) -> bool:
 
 
 def match_overtaken_stops() -> int:
-    """Close, some at a time, transactions whose stop had come before their start; returns how many."""
-    with database.atomic():
-        claimed = overtaking().select_for_update(of=("self",), skip_locked=True, no_key=True)[:BATCH]
-        return sum(match_overtaking(orphan) for orphan in claimed)
+    """Close transactions whose stop had come before their start; returns how many."""
+    return decide(overtaking(), match_overtaking)
 
 
 def overtaking() -> QuerySet[OrphanStop]:

@@ -19,6 +19,7 @@ from chargepoints.models import (
     OrphanStop,
     Transaction,
 )
+from ocpp16 import reconciliation
 from ocpp16.reconciliation import infer_stops, match_overtaken_stops
 from tests.world import PROFILE
 
@@ -185,6 +186,17 @@ def test_closes_one_whose_readings_are_those_of_an_idle_meter(row: ChargePoint) 
     assert state(made) == "inferred"
 
 
+def test_closes_what_lies_behind_one_that_it_cannot_decide(row: ChargePoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "BATCH", 1)
+    charging, over = start(row), start(row, connector_id=2)
+    for made in (charging, over):
+        report(row, "Available", 3, connector_id=made.connector_id)
+    measure(charging, 2000, 0.5)
+    measure(charging, 2100, 0.25)
+    assert infer_stops() == 1
+    assert (state(charging), state(over)) == ("active", "inferred")
+
+
 def orphan(row: ChargePoint, hours: float = 3, received: float = 6, **fields: Any) -> OrphanStop:
     """A stop of so many hours ago, which came before any start that it could mean."""
     fields = {"transaction_id_sent": 0, "meter_stop": 5000, "reason": "Local", "id_tag": "tag", **fields}
@@ -245,3 +257,12 @@ def test_does_not_choose_between_two_stops(row: ChargePoint) -> None:
     orphan(row, meter_stop=6000)
     start(row)
     assert match_overtaken_stops() == 0
+
+
+def test_matches_what_lies_behind_one_that_it_cannot_decide(row: ChargePoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "BATCH", 1)
+    orphan(row, meter_stop=500)
+    stop, made = orphan(row), start(row)
+    assert match_overtaken_stops() == 1
+    stop.refresh_from_db()
+    assert stop.matched == made
