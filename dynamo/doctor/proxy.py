@@ -64,6 +64,15 @@ def seen(request: HttpRequest) -> JsonResponse:
 
 
 def look(url: str) -> Iterator[Finding]:
+    try:
+        yield from look_through(url)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        yield wrong(f"proxy: {url} cannot be reached, or not every time: {why}")
+
+
+def look_through(url: str) -> Iterator[Finding]:
+    """Raises OSError where it ends for want of an answer, ValueError where the answer is none."""
     context = ssl.create_default_context()
     try:
         answer = ask(url, "/livez", {}, context)
@@ -71,9 +80,6 @@ def look(url: str) -> Iterator[Finding]:
         yield wrong(f"TLS: the certificate of {url} is not valid: {error.verify_message}")
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         answer = ask(url, "/livez", {}, context)
-    except OSError as error:
-        yield wrong(f"proxy: {url} cannot be reached: {error.strerror or error}")
-        return
     if answer.certificate:
         yield look_at_expiry(answer.certificate)
     if answer.status in REDIRECTS and url.startswith("http:"):

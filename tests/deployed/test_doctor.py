@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from dynamo.doctor import proxy as doctor
-from tests.servers import ROOT
+from tests.servers import ROOT, free_port
 
 from .proxies import Proxy, is_missing
 
@@ -35,7 +35,7 @@ def examine(deployment: Any, tmp_path: Path) -> Examine:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")}
         environment = {**kept, **deployment.environment, "DYNAMO_NO_BOOTSTRAP": "1", **variables}
         environment |= {"DYNAMO_DATA_DIR": str(tmp_path / "data")}
-        command = [sys.executable, "manage.py", "doctor", "--port", "8766"]
+        command = [sys.executable, "manage.py", "doctor", "--port", str(free_port())]
         told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
         lines = told.stdout.splitlines()
         assert told.returncode == any(line.startswith("wrong") for line in lines), told.stderr
@@ -61,19 +61,24 @@ def test_finds_a_database_that_forgets(deployment: Any, examine: Examine) -> Non
     with psycopg.connect(url, autocommit=True) as connection:
         name = connection.info.dbname
         connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-        lines = examine()
-        connection.execute(f'ALTER DATABASE "{name}" RESET synchronous_commit')
+        try:
+            lines = examine()
+        finally:
+            connection.execute(f'ALTER DATABASE "{name}" RESET synchronous_commit')
     assert any("synchronous_commit is off" in line for line in lines if line.startswith("wrong"))
 
 
 def test_finds_what_a_redis_would_do(deployment: Any, examine: Examine) -> None:
     with deployment.redis.client() as client:
-        client.config_set("maxmemory", "100mb")
-        client.config_set("maxmemory-policy", "allkeys-lru")
-        client.config_set("client-output-buffer-limit", "pubsub 65536 0 0")
-        lines = examine()
-        client.config_set("maxmemory", "0")
-        client.config_set("client-output-buffer-limit", "pubsub 33554432 8388608 60")
+        names = ("maxmemory", "maxmemory-policy", "client-output-buffer-limit")
+        before = {name: client.config_get(name)[name] for name in names}
+        try:
+            for name, value in zip(names, ("100mb", "allkeys-lru", "pubsub 65536 0 0"), strict=True):
+                client.config_set(name, value)
+            lines = examine()
+        finally:
+            for name, value in before.items():
+                client.config_set(name, value)
     assert any("allkeys-lru" in line for line in lines if line.startswith("note"))
     assert any("64 KiB behind" in line for line in lines if line.startswith("wrong"))
 
@@ -128,6 +133,7 @@ def test_finds_nothing_wrong_with_the_proxy_of_the_manual(behind: Any, settings:
         ((r"proxy_set_header X-Forwarded-Proto \$scheme;", ""), "passes on a forged X-Forwarded-Proto"),
         ((r"(X-Client-Certificate) \$ssl_client_escaped_cert", r"\1 $http_x_client_certificate"), "client certificate"),
         ((r"proxy_set_header Upgrade .*;", ""), "WebSockets do not reach"),
+        ((r"(ssl_verify_client optional;)", r"\1 if ($http_upgrade) { return 444; }"), "without response"),
         ((r"proxy_set_header Host \$http_host;", ""), "is not among DYNAMO_ALLOWED_HOSTS"),
         ((r"proxy_http_version 1.1;", "proxy_http_version 1.1; proxy_bind 127.0.0.2;"), "127.0.0.2 is not among"),
     ],
