@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from axes.models import AccessAttempt
@@ -14,19 +13,18 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from ocpp16.failures import counted_address
+
 from .metrics import lockouts
 from .proxies import address_in
 
 TITLE = "Too many failed logins"
-IPV6_PREFIX = 64
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Where somebody logs in from; of IPv6 the network, in which one machine has as many addresses as it likes."""
+    """Where somebody logs in from, as failures are counted."""
     address = address_in(request.META.get("REMOTE_ADDR", ""))
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, IPV6_PREFIX), strict=False).network_address)
-    return None if address is None else str(address)
+    return None if address is None else counted_address(str(address))
 
 
 def locked_out(request: Any, *_: Any) -> HttpResponse:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 import redis
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW = 60
 PER_PEER, PER_ADDRESS = 10, 120
+IPV6_PREFIX = 64
 # A handshake waits so long for Redis, and for as long after a failure not at all.
 REDIS_SECONDS, AWAY_SECONDS = 0.25, 5
 PRUNED_AT = 10_000
@@ -59,7 +61,20 @@ class Failures:
 
 
 def limits_of(identity: str, address: str) -> Limits:
+    address = counted_address(address)
     return {f"dynamo:failures:{address} {identity}": PER_PEER, f"dynamo:failures:{address}": PER_ADDRESS}
+
+
+def counted_address(address: str) -> str:
+    """What failures count by; of IPv6 the network, in which one machine has as many addresses as it likes."""
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return address
+    # IPv4 on a socket that listens to both.
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((parsed, IPV6_PREFIX), strict=False).network_address)
 
 
 class FailuresHere:

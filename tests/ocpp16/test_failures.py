@@ -34,6 +34,22 @@ def test_forgets_each_failure_after_a_minute(clock: SimpleNamespace, redis_url: 
     assert not counted.are_too_many("CP", "10.0.0.1")
 
 
+def test_counts_all_addresses_of_one_ipv6_network(clock: SimpleNamespace) -> None:
+    counted = Failures("")
+    for number in range(PER_PEER):
+        counted.add("CP", f"2001:db8:0:1::{number:x}")
+    assert counted.are_too_many("CP", "2001:db8:0:1:ffff::1")
+    assert not counted.are_too_many("CP", "2001:db8:0:2::1")
+
+
+def test_tells_ipv4_addresses_apart_on_a_socket_that_listens_to_both() -> None:
+    counted = Failures("")
+    for _ in range(PER_PEER):
+        counted.add("CP", "::ffff:10.0.0.1")
+    assert counted.are_too_many("CP", "10.0.0.1")
+    assert not counted.are_too_many("CP", "::ffff:10.0.0.2")
+
+
 def test_asks_a_redis_that_is_away_only_now_and_then(clock: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
     counted = Failures(NO_REDIS)
     for _ in range(100):
