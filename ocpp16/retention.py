@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from chargepoints.models import ConnectorStatus, Notification, OrphanStop, SecurityEvent
 
@@ -20,12 +20,12 @@ BATCH = 1000
 
 def prune() -> int:
     """Delete a batch of every log that is older than the retention; returns how many rows."""
-    limit = timezone.now() - timedelta(days=settings.DYNAMO_RETENTION_DAYS)
-    return sum(delete_batch(rows) for rows in outdated(limit))
+    return sum(delete_batch(rows) for rows in outdated(settings.DYNAMO_RETENTION_DAYS))
 
 
-def outdated(limit: datetime) -> list[QuerySet[Any]]:
-    """What may go: the logs of before `limit`, but no command that still waits for its answer."""
+def outdated(days: int) -> list[QuerySet[Any]]:
+    """What may go: logs so old by the database's clock, but no command that still waits for its answer."""
+    limit = Now() - timedelta(days=days)
     finished = Command.objects.exclude(state__in=UNFINISHED)
     return [
         Message.objects.filter(at__lt=limit),

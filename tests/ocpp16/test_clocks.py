@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from apikeys.models import ApiKey
@@ -14,7 +15,8 @@ from apikeys.scopes import SCOPES
 from chargepoints.models import ChargePoint, IdTag
 from ocpp16.frames import Call
 from ocpp16.handlers import handle
-from ocpp16.models import Command
+from ocpp16.models import Command, Message
+from ocpp16.retention import prune
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,6 +81,15 @@ def test_a_remote_start_authorizes_its_tag(make_charge_point: Any, wrong_clock: 
     assert Command.objects.remote_starts(row, "TAG")
     wrong_clock.undo()
     assert Command.objects.remote_starts(row, "TAG")
+
+
+def test_logs_are_pruned_when_they_are_old_enough(make_charge_point: Any, wrong_clock: Any) -> None:
+    limit = real_now() - timedelta(days=settings.DYNAMO_RETENTION_DAYS)
+    for age in (HALF_AN_HOUR, -HALF_AN_HOUR):
+        log = {"direction": "in", "kind": 2, "frame": "[]", "at": limit - age}
+        Message.objects.create(charge_point=make_charge_point(), **log)
+    assert prune() == 1
+    assert Message.objects.get().at > limit
 
 
 def test_keys_and_tags_expire_when_they_should(organization: Any, wrong_clock: Any) -> None:

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
 from ocpp16.retention import delete_batch, outdated
 
@@ -25,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=days, default=retention, help=f"Keep this many days ({retention}).")
 
     def handle(self, *args: Any, days: int, **options: Any) -> None:
-        for rows in outdated(timezone.now() - timedelta(days=days)):
+        for rows in outdated(days):
             count = 0
             while deleted := delete_batch(rows):
                 count += deleted
