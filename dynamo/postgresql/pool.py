@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import Condition
 from time import monotonic
 from typing import NamedTuple
+from weakref import WeakSet
 
 from prometheus_client import Counter, Gauge, Histogram
 from psycopg import Connection, Error, OperationalError
@@ -40,13 +41,18 @@ class Pool:
     def __init__(self, connect: Callable[[], Connection], max_size: int, timeout: float) -> None:
         self.connect, self.max_size, self.timeout = connect, max_size, timeout
         self._idle: deque[Idle] = deque()
+        # Weakly: what its thread lost without giving it back makes room for another.
+        self._lent: WeakSet[Connection] = WeakSet()
         self._changed = Condition()
-        self._living = self._connecting = 0
+        self._connecting = 0
         self._failure: Error | None = None
         self._pause_until = 0.0
         self._is_closed = False
-        living.set_function(lambda: self._living)
+        living.set_function(self._living)
         idle.set_function(lambda: len(self._idle))
+
+    def _living(self) -> int:
+        return len(self._idle) + len(self._lent)
 
     def open(self) -> None:
         """Django calls this before it borrows."""
@@ -69,21 +75,25 @@ class Pool:
         connection._pool = None
         now = monotonic()
         is_idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
-        if self._is_closed or not is_idle or now > connection._expire_at:
-            self._discard(connection)
-            return
         with self._changed:
-            self._idle.append(Idle(connection, now))
-            self._changed.notify()
-            unused = self._idle.popleft().connection if now - self._idle[0].since > IDLE_SECONDS else None
+            if self._is_closed or not is_idle or now > connection._expire_at:
+                unused: Connection | None = connection
+            else:
+                self._lent.discard(connection)
+                self._idle.append(Idle(connection, now))
+                self._changed.notify()
+                unused = self._idle.popleft().connection if now - self._idle[0].since > IDLE_SECONDS else None
         if unused is not None:
             self._discard(unused)
 
     def close(self) -> None:
         """Close what is idle, and what is lent when it comes back."""
-        self._is_closed = True
-        while self._idle:
-            self._discard(self._idle.pop().connection)
+        with self._changed:
+            self._is_closed = True
+            unused = [idle.connection for idle in self._idle]
+            self._idle.clear()
+        for connection in unused:
+            self._discard(connection)
 
     def _take(self, deadline: float) -> Connection | None:
         """The idle connection that was used last; None where the caller is to make one."""
@@ -94,17 +104,21 @@ class Pool:
                     return None
                 if self._failure is not None:
                     # Others may yet give one back, if it is only that the server lets no more in.
-                    deadline = min(deadline, monotonic() + PAUSE_SECONDS) if self._living else 0
-                if not self._changed.wait(deadline - monotonic()):
+                    deadline = min(deadline, monotonic() + PAUSE_SECONDS) if self._living() else 0
+                seconds = deadline - monotonic()
+                if seconds <= 0:
                     exhausted.inc()
                     raise OperationalError(f"no connection: {self._failure or 'all are in use'}")
-            return self._idle.pop().connection
+                self._changed.wait(seconds)
+            connection = self._idle.pop().connection
+            self._lent.add(connection)
+            return connection
 
     def _may_connect(self) -> bool:
         """Whether there is room; after a failure one caller tries, a moment later, and nobody waits for it."""
         if self._failure is not None and (self._connecting or monotonic() < self._pause_until):
             return False
-        return self._living + self._connecting < self.max_size
+        return self._living() + self._connecting < self.max_size
 
     def _make(self) -> Connection | None:
         """A new connection; None where it failed, but others live that may be given back."""
@@ -112,10 +126,11 @@ class Pool:
             connection = self.connect()
         except BaseException as error:
             self._note(error)
-            if self._living and isinstance(error, Error):
+            if self._living() and isinstance(error, Error):
                 return None
             raise
         connection._expire_at = monotonic() + LIFE_SECONDS
+        self._lent.add(connection)
         self._note(None)
         return connection
 
@@ -123,7 +138,6 @@ class Pool:
         """Note how an attempt to connect ended."""
         with self._changed:
             self._connecting -= 1
-            self._living += failure is None
             failed.inc(failure is not None)
             self._failure = failure if isinstance(failure, Error) else None
             self._pause_until = monotonic() + PAUSE_SECONDS
@@ -132,7 +146,7 @@ class Pool:
     def _discard(self, connection: Connection) -> None:
         connection.close()
         with self._changed:
-            self._living -= 1
+            self._lent.discard(connection)
             self._changed.notify_all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -65,6 +66,14 @@ def test_lends_no_more_than_it_may(pool: Pool, server: Server) -> None:
     assert server.attempts == 2
     for connection in lent:
         pool.putconn(connection)
+
+
+@pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning")
+def test_makes_room_for_what_its_thread_lost(pool: Pool, server: Server) -> None:
+    for _ in range(5):
+        borrow_later(pool)[0].join(10)
+        gc.collect()
+    assert server.attempts == 5
 
 
 def test_lends_to_who_waits_what_comes_back(server: Server) -> None:
