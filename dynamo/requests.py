@@ -65,6 +65,13 @@ class Request(WebRequest):
             self._ease_handshake()
         return super().process()
 
+    def handle_exception(self, exception: Exception) -> None:
+        """Cut a response short that had begun: Daphne would raise, and look after no other connection from then on."""
+        if self._response_started:
+            self.channel.transport.abortConnection()
+        else:
+            super().handle_exception(exception)
+
     def _ease_handshake(self) -> None:
         """Take away what Autobahn refuses charge points for, though it does no harm: an Origin, a word said twice."""
         headers = self.requestHeaders
