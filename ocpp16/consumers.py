@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 MAXIMUM_INBOUND = 64
 LARGE_FRAME = 64 * 1024
+# Characters. Parsed, a frame takes many times its length.
+MAXIMUM_HELD = 256 * 1024
 REMEMBERED_ANSWERS = 64
 MALFORMED_LIMIT = 20
 MALFORMED_SECONDS = 60
@@ -56,7 +58,8 @@ class ChargePointConsumer:
         )
         self.answers: OrderedDict[tuple[str, str, int], str] = OrderedDict()
         self.malformed: deque[float] = deque(maxlen=MALFORMED_LIMIT)
-        self.holds_large = self.is_closed = False
+        self.held = 0
+        self.is_closed = False
 
     async def connect(self) -> None:
         """Accept the socket as the one that speaks for its charge point; raises Error where that cannot be stored."""
@@ -134,17 +137,22 @@ class ChargePointConsumer:
             return await self.refuse_malformed(text, malformed)
         if isinstance(frame, frames.Call):
             self.log(Message.Direction.RECEIVED, frames.CALL, text, frame.message_id, frame.action)
-            if self.holds_large:
-                await self.inbound.join()  # parsed, it takes many times its length: hold one at a time
-            self.holds_large = len(text) > LARGE_FRAME
-            await self.inbound.put(frame)
+            await self.queue(frame, len(text))
         elif frame is not None:
             kind = frames.CALL_RESULT if isinstance(frame, frames.CallResult) else frames.CALL_ERROR
             action = self.commands.outgoing.action_of(frame.message_id)
             self.log(Message.Direction.RECEIVED, kind, text, frame.message_id, action)
             if not self.commands.answered(frame):
-                await self.inbound.put(frame)
+                await self.queue(frame, len(text))
         return True
+
+    async def queue(self, frame: frames.Call | frames.CallResult | frames.CallError, length: int) -> None:
+        """Have a frame dealt with in its turn; wait until all are dealt with where they have become too long."""
+        if self.held + length > MAXIMUM_HELD:
+            await self.inbound.join()
+            self.held = 0
+        self.held += length
+        await self.inbound.put(frame)
 
     async def refuse_malformed(self, text: str, malformed: frames.Malformed) -> bool:
         metrics.malformed.inc()

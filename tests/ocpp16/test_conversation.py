@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification
+from ocpp16.consumers import ChargePointConsumer
+from ocpp16.handshake import Knock
 from ocpp16.models import Command
 from tests.charge_point import CallErrorReceived
 from tests.conftest import eventually
@@ -16,6 +18,7 @@ from tests.servers import COMMAND_TIMEOUT
 
 from .asking import raw, request
 
+KNOCK = Knock.of({"type": "websocket", "path": "/", "raw_path": b"/", "headers": [], "subprotocols": []})
 HEARTBEAT = '[2,"{}","Heartbeat",{{}}]'
 
 
@@ -144,3 +147,19 @@ async def test_lets_no_charge_point_answer_for_another(api: Any, connect: Any) -
     assert not asked.done()
     await call.reply(status="Rejected")
     assert (await asked).status_code == 422
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", [2, 3])
+async def test_holds_long_frames_only_until_they_are_too_long(make_charge_point: Any, kind: int) -> None:
+    consumer = ChargePointConsumer(make_charge_point(), KNOCK, asyncio.Queue().get, asyncio.Queue().put)
+    frame = json.dumps([kind, "m", "DataTransfer", {"vendorId": "V", "data": "x" * 60_000}])
+    for _ in range(4):
+        await consumer.receive_text(frame)
+    fifth = asyncio.create_task(consumer.receive_text(frame))
+    await asyncio.sleep(0)
+    for _ in range(4):
+        assert not fifth.done()
+        await consumer.inbound.get()
+        consumer.inbound.task_done()
+    assert await fifth
