@@ -12,6 +12,7 @@ from typing import Any
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
 from ocpp16 import metrics
+from ocpp16.handshake import ADDRESS_LENGTH
 from ocpp16.journal import journal
 
 from . import proxies
@@ -139,7 +140,7 @@ class ChargePointProtocol(WebSocketProtocol):
         metrics.refused.labels("no WebSocket handshake").inc()
         # Without the query, where a charge point may have put its password.
         path = getattr(self, "http_request_uri", "").partition("?")[0].replace("\x00", "")[:300]
-        address = self.http_headers.get(proxies.FOR.lower(), self.transport.getPeer().host)
+        address = self.http_headers.get(proxies.FOR.lower(), self.transport.getPeer().host)[:ADDRESS_LENGTH]
         journal.refusal(identity="", address=address, reason="no WebSocket handshake", path=path, protocols="")
         super().failHandshake(reason, code, responseHeaders)
 

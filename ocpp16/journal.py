@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import Error, IntegrityError, transaction
+from django.db import DataError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from chargepoints.database import in_database, upkeep_thread
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.5
 RENEW_SECONDS = LEASE.total_seconds() / 4
 MAXIMUM_MESSAGES = 20_000
-MAXIMUM_KINDS = 2_000
+MAXIMUM_KINDS = 200
 FRAME_LENGTH = 20_000
 # A bulk statement must stay below SQLite's limit of variables.
 CHUNK = 500
@@ -69,7 +69,12 @@ class Notes:
             for (charge_point_id, kind), count in self.findings.items():
                 detail = self.details[charge_point_id, kind]
                 ConformanceFinding.objects.record(charge_point_id, kind, detail, count, now)
-            for key, count in self.refusals.items():
+        self.messages.clear()
+        self.alive.clear()
+        self.findings.clear()
+        # Apart, and in an order that all processes share: a flood of strangers must hold no charge point's row.
+        with transaction.atomic():
+            for key, count in sorted(self.refusals.items()):
                 identity, address, reason = key
                 RefusedConnection.objects.record(
                     identity=identity, address=address, reason=reason, count=count, **self.refused[key]
@@ -137,7 +142,7 @@ class Journal:
             await asyncio.sleep(FLUSH_SECONDS)
             if not await self.flush():
                 renew_at = loop.time()  # while the database was away, leases may have run out
-            elif loop.time() >= renew_at and await self._renew():
+            if loop.time() >= renew_at and await self._renew():
                 renew_at = loop.time() + RENEW_SECONDS
 
     async def flush(self) -> bool:
@@ -147,6 +152,9 @@ class Journal:
             return True
         try:
             await in_database(notes.store, threads=upkeep_thread)
+        except DataError:
+            metrics.journal_dropped.inc(len(notes.messages))
+            logger.exception("Notes that fit no column were dropped")
         except Error as error:
             metrics.journal_failures.inc()
             logger.warning("The journal could not be written: %s", error)

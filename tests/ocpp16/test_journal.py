@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.utils import timezone
 
 from chargepoints.models import ChargePoint, ConformanceFinding
@@ -131,6 +131,34 @@ async def test_keeps_everything_while_the_database_is_down(
     assert list(Message.objects.order_by("id").values_list("frame", flat=True)) == ["[0]", "[1]", "[2]"]
     assert ConformanceFinding.objects.get().count == 2
     assert RefusedConnection.objects.get().count == 2
+
+
+async def test_writes_messages_once_though_the_refusals_fail(
+    journal: Journal, charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("deadlock")
+
+    journal.message(charge_point.pk, "in", 2, "[]")
+    refuse(journal)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(RefusedConnection.objects.all()), "record", fail)
+        patched.setattr(type(RefusedConnection.objects), "record", fail)
+        assert not await journal.flush()
+    assert await journal.flush()
+    assert (Message.objects.count(), RefusedConnection.objects.get().count) == (1, 1)
+
+
+async def test_drops_what_fits_no_column_and_goes_on(
+    journal: Journal, charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.message(charge_point.pk, "in", 2, "[1]")
+    with monkeypatch.context() as patched:
+        break_database(patched, "write", DataError)
+        assert await journal.flush()
+    journal.message(charge_point.pk, "in", 2, "[2]")
+    assert await journal.flush()
+    assert [message.frame for message in Message.objects.all()] == ["[2]"]
 
 
 async def test_keeps_the_newest_messages_of_a_long_outage(
