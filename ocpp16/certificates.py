@@ -18,7 +18,7 @@ def common_name(header: bytes) -> str:
     """
     try:
         subject = certificate(header).subject
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return ""
     names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if len(names) == 1 else ""

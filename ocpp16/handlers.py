@@ -13,6 +13,7 @@ from chargepoints.models.charge_point import RegistrationStatus
 from . import times
 from .frames import Call
 from .journal import FRAME_LENGTH
+from .masking import hidden
 from .payloads import InvalidPayload, read_call
 from .received import Received
 from .transactions import authorize, meter_values, start_transaction, stop_transaction
@@ -118,7 +119,7 @@ def note(received: Received) -> None:
         charge_point=received.charge_point,
         action=received.action,
         status=received.text("status", 50),
-        payload=payload,
+        payload=hidden(payload),
         received_at=received.received_at,
     )
 

@@ -16,10 +16,18 @@ def hidden(value: Any) -> Any:
     """The JSON value without the values of an AuthorizationKey; a text that quotes one is hidden whole."""
     if isinstance(value, dict):
         is_secret = any(name.lower() == "key" and str(inner).lower() == SECRET for name, inner in value.items())
-        return {name: MASK if is_secret and name.lower() == "value" else hidden(inner) for name, inner in value.items()}
+        return {
+            name: MASK if is_secret and name.lower() == "value" else hidden_member(name, inner)
+            for name, inner in value.items()
+        }
     if isinstance(value, list):
         return [hidden(inner) for inner in value]
     return MASK if isinstance(value, str) and quotes_password(value.lower()) else value
+
+
+def hidden_member(name: str, value: Any) -> Any:
+    """The value of a member; hidden whole where the name itself is that of the key, and it may hold a password."""
+    return MASK if SECRET in name.lower() and isinstance(value, str | list | dict) else hidden(value)
 
 
 def quotes_password(text: str) -> bool:

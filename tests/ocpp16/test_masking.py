@@ -21,8 +21,9 @@ SETTING = {"key": "AuthorizationKey", "value": SECRET}
         [4, "1", "InternalError", "", [2, "1", "ChangeConfiguration", SETTING]],
         [4, "1", "InternalError", f"AuthorizationKey {SECRET} is too short", {}],
         [2, "1", "DataTransfer", {"vendorId": "V", "data": f"authorizationkey={SECRET}"}],
+        [3, "1", {"data": {"AuthorizationKey": SECRET}}],
     ],
-    ids=["configuration", "other order", "text of the request", "request", "sentence", "data"],
+    ids=["configuration", "other order", "text of the request", "request", "sentence", "data", "member"],
 )
 def test_hides_the_password(frame: list[object]) -> None:
     logged = loggable(json.dumps(frame))
