@@ -17,7 +17,10 @@ SECURE = {"https", "wss"}
 
 def sift(headers: Any, peer: str) -> None:
     """Leave of what is said of the client one address and one scheme, and only what a proxy of ours says."""
+    headers.removeHeader("Daphne-Root-Path")  # Daphne would believe anybody
     if not is_proxy(peer):
+        if headers.hasHeader(FOR) or headers.hasHeader(PROTO):
+            headers.addRawHeader("Via", "a proxy that is not ours")  # what asks through one is not this machine
         for name in filter(None, (FOR, PROTO, settings.DYNAMO_CLIENT_CERTIFICATE_HEADER)):
             headers.removeHeader(name)
         return
