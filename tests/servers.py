@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,3 +85,13 @@ class ServerProcess:
         """End it by a signal; returns its exit code."""
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def running(server: ServerProcess) -> Iterator[None]:
+    """It serves, until this is left."""
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()

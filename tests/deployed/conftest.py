@@ -110,20 +110,31 @@ def deployment(
     Django's connection in the tests leads to their database meanwhile.
     """
     folder = tmp_path_factory.mktemp("deployment")
-    redis_server = RedisServer(folder)
-    redis_server.start()
     name = request.module.__name__.rpartition(".")[2]
     postgresql_cluster.create_database(name, template)
-    environment = {"DATABASE_URL": postgresql_cluster.url(name), "REDIS_URL": redis_server.url}
-    environment |= getattr(request.module, "ENVIRONMENT", {})
-    with django_db_blocker.unblock(), database(postgresql_cluster, name):
+    with (
+        django_db_blocker.unblock(),
+        database(postgresql_cluster, name),
+        started(RedisServer(folder)) as redis_server,
+    ):
+        environment = {"DATABASE_URL": postgresql_cluster.url(name), "REDIS_URL": redis_server.url}
+        environment |= getattr(request.module, "ENVIRONMENT", {})
         made = Deployment(postgresql_cluster, redis_server, [], environment, folder)
         try:
             made.start(WORKERS)
             yield made
         finally:
             made.stop()
-    redis_server.kill()
+
+
+@contextmanager
+def started(server: RedisServer) -> Iterator[RedisServer]:
+    """A server that runs, until this is left."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class Proxy:
                     return
             except httpx2.TransportError:
                 time.sleep(0.05)
+        self.process.kill()
         raise RuntimeError(f"{self.program} did not start:\n{(self.folder / 'log.txt').read_text()}")
 
     def trusting(self) -> ssl.SSLContext:

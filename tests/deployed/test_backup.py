@@ -11,7 +11,7 @@ from typing import Any
 from chargepoints.models import Transaction
 from tests.charge_point import ChargePointClient
 from tests.manual import command
-from tests.servers import ServerProcess
+from tests.servers import ServerProcess, running
 
 KEY = "key-of-16-bytes."
 
@@ -37,7 +37,13 @@ async def test_restores_what_was_there(
     url = deployment.postgresql.url("restored")
     await asyncio.to_thread(run, command("pg_restore"), url, tmp_path)
     restored = ServerProcess("restored", tmp_path / "restored.log", {**deployment.environment, "DATABASE_URL": url})
-    restored.start()
+    with running(restored):
+        await assert_goes_on(restored, api, before, number)
+    assert Transaction.objects.get().stopped_at is None
+
+
+async def assert_goes_on(restored: ServerProcess, api: Any, before: dict[str, Any], number: int) -> None:
+    """The session is there as it was when it was saved, and can be ended."""
     path = f"http://127.0.0.1:{restored.port}/api/v1/ocpp16/active_transactions/CP-1"
     after = (await api.get(path)).json()["active_transactions"][0]
     assert {**after, "duration_seconds": 0} == {
@@ -51,5 +57,3 @@ async def test_restores_what_was_there(
     await client.stop(number, 1000)
     assert (await api.get(path)).json()["total"] == 0
     await client.close()
-    restored.stop()
-    assert Transaction.objects.get().stopped_at is None

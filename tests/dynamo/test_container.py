@@ -158,14 +158,16 @@ def container(image: Path, tmp_path: Path) -> Iterator[tuple[int, int]]:
     subprocess.run([*command_of("ENTRYPOINT"), "migrate"], cwd=image, env=given, check=True, capture_output=True)
     process = subprocess.Popen([*isolate, *command], cwd=image, env=given)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + END_SECONDS
-    while not (number := children.read_text().strip()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield int(number), port
-    if process.poll() is None:
-        os.kill(int(number), signal.SIGKILL)
-    process.wait()
+    deadline, number = time.monotonic() + END_SECONDS, ""
+    try:
+        while not (number := children.read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield int(number), port
+    finally:
+        if process.poll() is None:
+            os.kill(int(number or process.pid), signal.SIGKILL)
+        process.wait()
 
 
 def is_healthy(port: int) -> bool:

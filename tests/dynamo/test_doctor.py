@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 
 from dynamo.doctor import machine, services
-from tests.servers import ServerProcess
+from tests.servers import ServerProcess, free_port, running
 
 from .test_settings import manage
 
@@ -45,7 +45,7 @@ def data(migrated: Path, tmp_path: Path) -> Path:
 
 
 def test_finds_nothing_wrong_with_a_first_start(data: Path) -> None:
-    code, lines = findings("--port", "8765", data=data)
+    code, lines = findings("--port", str(free_port()), data=data)
     assert code == 0
     assert {line[:6].strip() for line in lines} == {"ok"}
     for subject in ("settings", "data folder", "disk", "open files", "port", "clients", "database"):
@@ -91,9 +91,8 @@ def test_finds_a_stranger_at_the_port(data: Path) -> None:
 
 def test_knows_dynamo_at_the_port(transactional_db: None, data: Path, tmp_path: Path) -> None:
     server = ServerProcess(str(connection.settings_dict["NAME"]), tmp_path / "server.log")
-    server.start()
-    code, lines = findings("--port", str(server.port), data=data)
-    server.stop()
+    with running(server):
+        code, lines = findings("--port", str(server.port), data=data)
     assert (code, of(lines, "port")) == (0, [f"ok    port: Dynamo listens on 127.0.0.1:{server.port}"])
 
 

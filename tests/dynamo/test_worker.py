@@ -23,7 +23,7 @@ from dynamo import worker
 from dynamo.reachability import is_alone
 from dynamo.worker import Duty
 from tests.conftest import eventually
-from tests.servers import ROOT, ServerProcess
+from tests.servers import ROOT, ServerProcess, running
 
 
 class Batches:
@@ -117,9 +117,9 @@ async def test_is_done_by_the_server_that_is_alone(
     row = make_charge_point()
     lapse(row)
     server = ServerProcess(str(connection.settings_dict["NAME"]), tmp_path / "server.log")
-    server.start()
-    await eventually(lambda: ChargePoint.objects.get(pk=row.pk).disconnected_at)
-    assert server.stop() == 0
+    with running(server):
+        await eventually(lambda: ChargePoint.objects.get(pk=row.pk).disconnected_at)
+    assert server.process.returncode == 0
 
 
 def test_is_refused_beside_a_server_that_must_be_alone(tmp_path: Path) -> None:
