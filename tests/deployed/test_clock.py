@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 
 from chargepoints.models import ChargePoint
+from ocpp16.models import Command
 from tests.charge_point import ChargePointClient
 from tests.servers import COMMAND_TIMEOUT, ServerProcess
 
@@ -89,6 +91,7 @@ async def test_keeps_leases_timeouts_and_idle_sockets(
                 for client in clients:
                     await answered(one, client)
             await times_out(its_own, clients[2])
+            assert_shifted(hours)
         assert_all_live(clients)
         await asyncio.sleep(max(0, opened + scale(30, 300) - time.monotonic()))  # what is waited for is that nothing is
         assert_all_live(idle)
@@ -110,6 +113,13 @@ async def times_out(api: httpx2.AsyncClient, client: ChargePointClient) -> None:
     assert response.json()["error"]["code"] == "timeout"
     assert COMMAND_TIMEOUT * 0.9 < seconds < COMMAND_TIMEOUT + 5
     await client.expect("Reset")
+
+
+def assert_shifted(hours: int) -> None:
+    """The worker ended the newest command by its own clock; the database's made it."""
+    command = Command.objects.latest("created_at")
+    assert command.ended_at is not None
+    assert abs(command.ended_at - command.created_at - timedelta(hours=hours)) < timedelta(minutes=1)
 
 
 async def answered(api: httpx2.AsyncClient, client: ChargePointClient) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import websockets
+
 from chargepoints.models import Transaction
 from tests.charge_point import ChargePointClient
 
 START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
+CLOSED = ConnectionError | websockets.ConnectionClosed
 SOCKETS = 20
 EACH = 5
 
@@ -26,6 +29,7 @@ async def test_makes_one_row_with_one_id(deployment: Any, servers: Any, make_cha
     answers = await asyncio.gather(*calls, return_exceptions=True)
     ids = {answer["transactionId"] for answer in answers if isinstance(answer, dict)}
     assert ids == {Transaction.objects.get().pk}
+    assert not [answer for answer in answers if not isinstance(answer, dict | CLOSED)]
     assert all(isinstance(answer, dict) for answer in answers[-EACH:])
     for client in clients:
         await client.close()
