@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import Any
 
 import httpx2
@@ -19,6 +19,7 @@ from tests.charge_point import CallErrorReceived, ChargePointClient
 from tests.conftest import eventually
 
 from .fleet import assert_all_live, fleet, repeat, timed
+from .services import gone
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,15 +37,6 @@ OTHERS = [
 @pytest.fixture
 def count(scale: Callable[[int, int], int]) -> int:
     return scale(50, 400)
-
-
-@asynccontextmanager
-async def gone(server: Any) -> AsyncIterator[None]:
-    await asyncio.to_thread(server.stop)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(server.start)
 
 
 async def refused_meanwhile(clients: list[ChargePointClient]) -> None:
@@ -97,14 +89,26 @@ async def start_of(client: ChargePointClient, patience: float) -> Any:
     return await repeat(lambda: client.call("StartTransaction", START), patience)
 
 
+def waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        return cursor.fetchone() is not None
+
+
 async def test_has_every_socket_and_message_after_a_crash(
     deployment: Any, servers: Any, make_charge_point: Any, count: int
 ) -> None:
     async with fleet(deployment, make_charge_point, count) as clients:
-        answers = asyncio.gather(*(start_of(client, 2) for client in clients))
-        await asyncio.to_thread(deployment.postgresql.restart)
+        said = next(clients[0].numbers)
+        with closing(psycopg.connect(deployment.environment["DATABASE_URL"])) as holder:
+            held = "SELECT 1 FROM chargepoints_chargepoint WHERE identity = %s FOR UPDATE"
+            holder.execute(held, [clients[0].identity])  # so that the crash meets a start
+            answers = asyncio.gather(*(start_of(client, 2) for client in clients))
+            await eventually(waits_for_a_lock)
+            await asyncio.to_thread(deployment.postgresql.restart)
         ids = {answer["transactionId"] for answer in await answers}
         connection.close()
+        assert next(clients[0].numbers) > said + 2  # it was interrupted, and repeated
         assert set(Transaction.objects.values_list("pk", flat=True)) == ids
         await everything_back(clients)
 

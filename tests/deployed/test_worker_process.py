@@ -18,6 +18,7 @@ from tests.conftest import eventually
 from tests.servers import ServerProcess
 
 from .conftest import Deployment
+from .services import gone
 
 LEASES = 1_200
 EXIT_SECONDS = 15
@@ -78,9 +79,8 @@ async def test_go_on_after_the_database_was_away(
 ) -> None:
     process = beside()
     await asyncio.to_thread(process.wait)
-    await asyncio.to_thread(deployment.postgresql.stop)
-    await eventually(lambda: "WARNING dynamo.worker" in process.log.read_text(), 30)
-    await asyncio.to_thread(deployment.postgresql.start)
+    async with gone(deployment.postgresql):
+        await eventually(lambda: "WARNING dynamo.worker" in process.log.read_text(), 30)
     connection.close()
     row = make_charge_point()
     lapse()
