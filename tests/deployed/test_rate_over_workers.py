@@ -21,6 +21,8 @@ from .conftest import Deployment
 RATE = 10
 # What the network and a busy machine may take from a second between its leaving and its being seen.
 JITTER = 0.5
+# How long a CALL is held, so that one which did not wait for its answer would come meanwhile.
+HELD = 0.05
 
 
 class Obedient:
@@ -37,6 +39,7 @@ class Obedient:
             call = await self.client.calls.get()
             self.seen.append(time.monotonic())
             self.ids.append(call.message_id)
+            await asyncio.sleep(HELD)
             self.at_once = max(self.at_once, 1 + self.client.calls.qsize())
             await call.reply(status="Accepted")
 
