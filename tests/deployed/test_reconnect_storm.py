@@ -76,6 +76,7 @@ async def come_back(storm: Storm, port: int, identity: str) -> None:
             break
         writer.close()
         assert status == 503, status
+        assert after > 0
         await asyncio.sleep(after)  # as it was told
     storm.writers.append(writer)
     writer.write(masked([2, "1", "BootNotification", BOOT]) + masked([2, "2", "StartTransaction", START]))
