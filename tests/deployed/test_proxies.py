@@ -152,16 +152,18 @@ async def test_lets_profile_3_in_by_what_the_manual_has_openssl_make(
     made = (tmp_path / "charge-points-ca.pem").read_bytes()
     charge_points = Authority(proxy.charge_points.key, made)
     own = Proxy(proxy.program, tmp_path, proxy.workers, charge_points=charge_points)
-    await asyncio.to_thread(own.start)
     context = own.trusting()
     context.load_cert_chain(tmp_path / "CP-1.pem", tmp_path / "CP-1.key")
     make_charge_point("CP-1", security_profile=SecurityProfile.TLS_CERTIFICATE)
     client = ChargePointClient(f"wss://localhost:{own.https_port}/ocpp16/CP-1", "CP-1")
     client.address = "127.0.0.1"
-    await client.connect(ssl=context)
-    assert await client.boot()
-    await client.close()
-    own.stop()
+    await asyncio.to_thread(own.start)
+    try:
+        await client.connect(ssl=context)
+        assert await client.boot()
+        await client.close()
+    finally:
+        own.stop()
 
 
 async def test_lets_nobody_in_by_a_certificate_of_another_authority(
