@@ -84,6 +84,7 @@ class Shard(RedisSingleShardConnection):
             try:
                 await send(self.connection, *command)
             except (RedisError, OSError) as error:
+                layer_failures.labels("subscribe").inc()
                 logger.warning("Redis takes no subscription: %s", error)
 
     async def _listen(self) -> None:
