@@ -1,4 +1,7 @@
-"""Refuses a process beside others that could not know of it. A claim ends with its process, however it ends."""
+"""Refuses a process beside others that could not know of it. A claim ends with its process, however it ends.
+
+On PostgreSQL it ends with the server's restart, too, and is not made again: later processes are let in beside this one.
+"""
 
 from __future__ import annotations
 

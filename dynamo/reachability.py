@@ -21,7 +21,7 @@ def require_services() -> None:
 
 
 def require_postgresql() -> None:
-    """Connect beside the pool, which would keep trying and hide the reason."""
+    """Connect once, beside the pool, and tell the server's own reason."""
     import psycopg
 
     options = {**connection.get_connection_params(), "connect_timeout": SECONDS}

@@ -163,7 +163,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def close_pools() -> None:
-    """Give PostgreSQL's connections back; left to the interpreter's end, the pool's threads hold it up for seconds."""
+    """Give PostgreSQL's connections back."""
     for connection in connections.all():
         if hasattr(connection, "close_pool"):
             connection.close_pool()

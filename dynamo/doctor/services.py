@@ -61,7 +61,7 @@ def look_at_sqlite() -> Iterator[Finding]:
 
 
 def look_at_postgresql() -> Iterator[Finding]:
-    """Beside the pool, which would wait where there is no connection left."""
+    """On a connection beside the pool, which has only so many seconds to come about."""
     import psycopg
 
     with psycopg.connect(**{**connection.get_connection_params(), "connect_timeout": SECONDS}) as server:
