@@ -8,9 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import httpx2
+
 from tests.charge_point import ChargePointClient
+from tests.servers import ServerProcess
 
 BATCH = 50
+START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
 
 
 @asynccontextmanager
@@ -25,8 +29,21 @@ async def fleet(deployment: Any, make_charge_point: Any, count: int) -> AsyncIte
 
 
 def client_of(deployment: Any, row: Any, number: int) -> ChargePointClient:
-    worker = deployment.workers[number % len(deployment.workers)]
-    return ChargePointClient(f"ws://127.0.0.1:{worker.port}/ocpp16/{row.identity}", row.identity)
+    return client_at(deployment.workers[number % len(deployment.workers)], row)
+
+
+def client_at(server: ServerProcess, row: Any) -> ChargePointClient:
+    return ChargePointClient(f"ws://127.0.0.1:{server.port}/ocpp16/{row.identity}", row.identity)
+
+
+async def connected(row: Any, server: ServerProcess) -> ChargePointClient:
+    client = client_at(server, row)
+    await client.connect()
+    return client
+
+
+async def reset(api: httpx2.AsyncClient, client: ChargePointClient) -> httpx2.Response:
+    return await api.post("/api/v1/ocpp16/reset", json={"charge_point_id": client.identity, "type": "Soft"})
 
 
 def assert_all_live(clients: list[ChargePointClient]) -> None:

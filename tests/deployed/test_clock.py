@@ -17,7 +17,7 @@ from ocpp16.models import Command
 from tests.charge_point import ChargePointClient
 from tests.servers import COMMAND_TIMEOUT, ServerProcess
 
-from .fleet import assert_all_live, fleet, timed
+from .fleet import assert_all_live, fleet, reset, timed
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -63,10 +63,6 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
 @pytest.fixture(scope="module")
 def jumping(deployment: Any, clock: Clock) -> ServerProcess:
     return deployment.worker(PYTHONPATH=str(clock.folder))
-
-
-async def reset(api: httpx2.AsyncClient, client: ChargePointClient) -> httpx2.Response:
-    return await api.post("/api/v1/ocpp16/reset", json={"charge_point_id": client.identity, "type": "Soft"})
 
 
 async def test_keeps_leases_timeouts_and_idle_sockets(

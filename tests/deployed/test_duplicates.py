@@ -8,9 +8,9 @@ from typing import Any
 import websockets
 
 from chargepoints.models import Transaction
-from tests.charge_point import ChargePointClient
 
-START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
+from .fleet import START, client_of
+
 CLOSED = ConnectionError | websockets.ConnectionClosed
 SOCKETS = 20
 EACH = 5
@@ -20,8 +20,7 @@ async def test_makes_one_row_with_one_id(deployment: Any, servers: Any, make_cha
     row = make_charge_point()
     clients, calls = [], []
     for number in range(SOCKETS):
-        worker = deployment.workers[number % len(deployment.workers)]
-        client = ChargePointClient(f"ws://127.0.0.1:{worker.port}/ocpp16/{row.identity}", row.identity)
+        client = client_of(deployment, row, number)
         await client.connect()  # while the socket before it still has its own handled
         clients.append(client)
         calls += [asyncio.create_task(client.call("StartTransaction", START)) for _ in range(EACH)]

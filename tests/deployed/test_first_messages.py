@@ -13,19 +13,18 @@ from chargepoints.models import Connector, ConnectorStatus, Transaction
 from tests.charge_point import ChargePointClient
 
 from .conftest import Deployment
+from .fleet import START, client_at
 
 CHARGE_POINTS = 6
 CONNECTORS = (0, 1, 2)
 BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
-START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
 CLOSED = ConnectionError | websockets.ConnectionClosed
 READING = {"timestamp": "2026-01-01T10:00:00Z", "sampledValue": [{"value": "100"}]}
 
 
 def clients_of(deployment: Deployment, row: Any) -> list[ChargePointClient]:
     """A client for each server."""
-    urls = [f"ws://127.0.0.1:{worker.port}/ocpp16/{row.identity}" for worker in deployment.workers]
-    return [ChargePointClient(url, row.identity) for url in urls]
+    return [client_at(worker, row) for worker in deployment.workers]
 
 
 async def speak(client: ChargePointClient, barrier: asyncio.Barrier, *, connects: bool) -> list[Any]:

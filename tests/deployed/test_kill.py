@@ -16,11 +16,10 @@ from django.db.models import F
 
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import LEASE
-from tests.charge_point import ChargePointClient
 from tests.conftest import eventually
-from tests.servers import ServerProcess
 
 from .conftest import Deployment
+from .fleet import connected
 from .ledger import Fleet
 
 OFFLINE_SECONDS = 90
@@ -64,12 +63,6 @@ async def test_shows_no_charge_point_of_a_dead_server_online(
     assert await shown_online(api) == {lost.identity: False, kept.identity: True}
     for client in clients:
         await client.close()
-
-
-async def connected(row: ChargePoint, server: ServerProcess) -> ChargePointClient:
-    client = ChargePointClient(f"ws://127.0.0.1:{server.port}/ocpp16/{row.identity}", row.identity)
-    await client.connect()
-    return client
 
 
 def database_time() -> datetime:

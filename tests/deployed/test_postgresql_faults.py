@@ -18,14 +18,13 @@ from ocpp16.models import Message
 from tests.charge_point import CallErrorReceived, ChargePointClient
 from tests.conftest import eventually
 
-from .fleet import assert_all_live, fleet, repeat, timed
+from .fleet import START, assert_all_live, fleet, repeat, timed
 from .services import gone
 
 pytestmark = pytest.mark.timeout(300)
 
 ANSWER_SECONDS = 5
 RETURN_SECONDS = 2
-START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
 OTHERS = [
     ("Heartbeat", {}),
     ("Authorize", {"idTag": "TAG"}),

@@ -15,10 +15,11 @@ from chargepoints import credentials
 from chargepoints.models import ChargePoint, Transaction
 from tests.charge_point import basic, loopback_address
 
+from .fleet import START
+
 ALL_IN_SECONDS = 180
 PASSWORD = "password-of-16-b"
 BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
-START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
 
 
 @dataclass

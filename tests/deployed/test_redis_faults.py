@@ -14,7 +14,7 @@ import pytest
 from chargepoints.models import MeterValue, Transaction
 from tests.charge_point import ChargePointClient
 
-from .fleet import assert_all_live, fleet, timed
+from .fleet import assert_all_live, fleet, reset, timed
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -79,10 +79,6 @@ async def talk(client: ChargePointClient, pause: float, period: float, ended: as
         await client.measure(str(100 + count), "2026-01-01T10:00:00Z", connector_id=count)
         await client.call("Heartbeat")
         pause = period
-
-
-async def reset(api: httpx2.AsyncClient, client: ChargePointClient) -> httpx2.Response:
-    return await api.post("/api/v1/ocpp16/reset", json={"charge_point_id": client.identity, "type": "Soft"})
 
 
 async def commands_refused(apis: list[httpx2.AsyncClient], clients: list[ChargePointClient]) -> None:

@@ -19,16 +19,15 @@ from django.db import connection
 
 from chargepoints.models import ChargePoint, Transaction
 from ocpp16.models import Command
-from tests.charge_point import ChargePointClient
 from tests.conftest import eventually
 from tests.servers import ServerProcess
 
 from .conftest import Deployment
+from .fleet import START, connected
 from .ledger import Fleet
 from .proxy import Proxy
 
 EXIT_SECONDS = 15
-START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
 RESET = "/api/v1/ocpp16/reset"
 
 
@@ -39,12 +38,6 @@ async def ending(deployment: Deployment, servers: Any) -> AsyncIterator[ServerPr
     yield server
     deployment.workers.remove(server)
     server.process.kill()
-
-
-async def connected(row: ChargePoint, server: ServerProcess) -> ChargePointClient:
-    client = ChargePointClient(f"ws://127.0.0.1:{server.port}/ocpp16/{row.identity}", row.identity)
-    await client.connect()
-    return client
 
 
 @contextmanager
