@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+import txaio
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
 from ocpp16 import metrics
@@ -19,6 +20,9 @@ from . import proxies
 from .headers import BARE
 
 logger = logging.getLogger(__name__)
+
+# Autobahn formats several lines for each message, for a log of its own that nobody reads: half of a message's cost.
+txaio.set_global_log_level("info")  # type: ignore[attr-defined]
 
 MAXIMUM_UNSENT = 1024 * 1024
 MAXIMUM_QUEUED = 64
