@@ -23,6 +23,7 @@ from .models import Command, Message
 from .outgoing import WINDOW
 from .payloads import InvalidPayload
 from .sender import CommandSender, notify
+from .writer import writer
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +204,7 @@ class ChargePointConsumer:
         try:
             if call.fault is not None:
                 raise call.fault
-            payload, findings = await in_database(handlers.handle, self.charge_point.pk, call, self.commands.triggered)
+            payload, findings = await writer.handle(self.charge_point.pk, call, self.commands.triggered)
             for kind, detail in findings.items():
                 journal.finding(self.charge_point.pk, kind, detail)
             return frames.call_result(call.message_id, payload)

@@ -3,38 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models.functions import Now
+from django.db import connection, transaction
 
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification, SecurityEvent
 from chargepoints.models.charge_point import RegistrationStatus
 
 from . import times
+from .batch import Batch
 from .frames import Call
 from .journal import FRAME_LENGTH
 from .masking import hidden
+from .meter_values import meter_values
 from .payloads import InvalidPayload, read_call
 from .received import Received
-from .transactions import authorize, meter_values, start_transaction, stop_transaction
+from .transactions import authorize, start_transaction, stop_transaction
 
 # Answered only once committed, and not at all while they cannot be: the charge point then repeats them.
 BILLING = frozenset({"StartTransaction", "StopTransaction"})
+# What changes the charge point's row, or must not meet another such for the same charge point.
+HOLDING = frozenset({"BootNotification", "StartTransaction"})
+
+# The payload of a CALLRESULT and the findings {kind: detail}, or what prevented it.
+Outcome = tuple[dict[str, Any], dict[str, str]] | Exception
 
 
-def handle(charge_point_id: int, call: Call, triggered: set[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read a CALL and have its effects committed; returns the payload of its CALLRESULT and the findings.
+@dataclass(eq=False)
+class Asked:
+    """A CALL that waits to be handled; `triggered` holds the actions that we asked its charge point for."""
 
-    `triggered` holds the actions that we asked for, which are welcome in every registration state. Raises
-    InvalidPayload for what OCPP refuses.
+    charge_point_id: int
+    call: Call
+    triggered: set[str]
+    context: Context = field(default_factory=copy_context)  # log lines belong to the message
+    outcome: Outcome | None = None
+
+
+def handle(asked: list[Asked], *, patiently: bool = True) -> None:
+    """Have the effects of CALLs committed, all or none; sets the outcome of each.
+
+    Without patience those are left out, without an outcome, whose charge point somebody else holds. Raises what the
+    database, or a fault of ours, raised: then nothing was stored, and no outcome counts.
     """
-    payload, findings = read_call(call.action, call.payload)
-    # The time of every message comes with it, by the clock that all processes share.
-    found = ChargePoint.objects.select_related("organization").annotate(asked_at=Now())
-    charge_point: Any = found.get(pk=charge_point_id)
-    check_registration(charge_point, call.action, triggered)
-    received = Received(charge_point, call.action, payload, findings, charge_point.asked_at)
-    return HANDLERS[call.action](received), findings
+    batch = Batch()
+    with transaction.atomic():
+        if not patiently:
+            lose_patience()
+        held = hold(asked, patiently)
+        known = ChargePoint.objects.conversing({each.charge_point_id for each in asked})
+        free = [each for each in asked if each.call.action not in HOLDING or each.charge_point_id in held]
+        readable = [(each, received) for each in free if (received := read(each, known, batch)) is not None]
+        for each, received in readable:
+            answer(each, received)
+        batch.store()
+
+
+def hold(asked: list[Asked], patiently: bool) -> set[int]:
+    """Hold the charge points whose CALLs ask for it; returns those that are held."""
+    holding = {each.charge_point_id for each in asked if each.call.action in HOLDING}
+    return ChargePoint.objects.hold(holding, patiently=patiently) if holding else holding
+
+
+def lose_patience() -> None:
+    """Let whatever this transaction would have to wait for fail it, as one held row would hold up everybody."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '300ms'")
+
+
+def read(asked: Asked, known: dict[int, Any], batch: Batch) -> Received | None:
+    """Add a CALL to the batch; None where its outcome is set already: it cannot be handled."""
+    call, charge_point = asked.call, known.get(asked.charge_point_id)
+    try:
+        payload, findings = read_call(call.action, call.payload)
+        if charge_point is None:
+            raise ChargePoint.DoesNotExist
+        check_registration(charge_point, call.action, asked.triggered)
+    except (InvalidPayload, ChargePoint.DoesNotExist) as refusal:
+        asked.outcome = refusal
+        return None
+    # The time of every message comes with the charge point, by the clock that all processes share.
+    received = Received(charge_point, call.action, payload, findings, charge_point.asked_at, batch)
+    batch.all.append(received)
+    return received
+
+
+def answer(asked: Asked, received: Received) -> None:
+    """Call the handler, which refuses with InvalidPayload before it has stored anything."""
+    try:
+        payload = asked.context.run(HANDLERS[received.action], received)
+    except InvalidPayload as invalid:
+        asked.outcome = invalid
+    else:
+        asked.outcome = payload, received.findings
 
 
 def check_registration(charge_point: ChargePoint, action: str, triggered: set[str]) -> None:
@@ -44,7 +108,6 @@ def check_registration(charge_point: ChargePoint, action: str, triggered: set[st
     if action not in triggered:
         status = charge_point.registration_status
         raise InvalidPayload("SecurityError", f"The registration of this charge point is {status}.")
-    triggered.discard(action)
 
 
 def boot_notification(received: Received) -> dict[str, Any]:
@@ -62,8 +125,19 @@ def heartbeat(received: Received) -> dict[str, Any]:
 
 
 def status_notification(received: Received) -> dict[str, Any]:
-    connector_id = received.integer("connectorId")
-    status = ConnectorStatus(
+    received.integer("connectorId")
+    received.batch.store_later(store_statuses, received)
+    return {}
+
+
+def store_statuses(batch: list[Received]) -> None:
+    ConnectorStatus.objects.report([reported_status(received) for received in batch])
+
+
+def reported_status(received: Received) -> ConnectorStatus:
+    return ConnectorStatus(
+        charge_point_id=received.charge_point.pk,
+        connector_id=received.integer("connectorId"),
         status=received.payload["status"],
         error_code=received.text("errorCode", 50),
         info=received.text("info"),
@@ -72,8 +146,6 @@ def status_notification(received: Received) -> dict[str, Any]:
         timestamp=received.time(),
         received_at=received.received_at,
     )
-    received.charge_point.report_status(connector_id, status)
-    return {}
 
 
 def data_transfer(received: Received) -> dict[str, Any]:

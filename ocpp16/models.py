@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -56,16 +57,15 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
             claimed = self.forgotten().select_for_update(skip_locked=True)[:FORGOTTEN_AT_ONCE]
             return sum(command.end(Command.State.TIMED_OUT) for command in claimed)
 
-    def remote_starts(self, charge_point: ChargePoint, id_tag: str, connector_id: int | None = None) -> list[Command]:
-        """Recent remote starts with this tag that have caused no transaction yet, newest first."""
-        recent = self.filter(
-            charge_point=charge_point,
+    def remote_starts(self, charge_points: Collection[int]) -> CommandQuerySet:
+        """Recent remote starts of these charge points that have caused no transaction yet, newest first."""
+        return self.filter(
+            charge_point__in=charge_points,
             action="RemoteStartTransaction",
             state__in=[Command.State.SENT, Command.State.ACCEPTED, Command.State.TIMED_OUT],
             created_at__gt=Now() - REMOTE_START_WINDOW,
             transaction=None,
         ).order_by("-created_at")
-        return [command for command in recent if command.means(id_tag, connector_id)]
 
 
 class Command(models.Model):
@@ -177,7 +177,9 @@ class Command(models.Model):
 
     def link(self, started: Transaction) -> bool:
         """Note the transaction that this remote start caused; False where it had caused another before."""
-        return bool(Command.objects.filter(pk=self.pk, transaction=None).update(transaction=started))
+        is_first = bool(Command.objects.filter(pk=self.pk, transaction=None).update(transaction=started))
+        self.transaction = started
+        return is_first
 
     def _hidden(self) -> dict[str, Any]:
         hides = payloads.secret(self.action, self.payload)

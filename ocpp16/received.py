@@ -9,13 +9,14 @@ from typing import Any
 from chargepoints.models import ChargePoint
 
 from . import times
+from .batch import Batch
 from .payloads import InvalidPayload
 
 MAXIMUM_INTEGER = 2**31 - 1
 MAXIMUM_METER = 2**63 - 1
 
 
-@dataclass
+@dataclass(eq=False)
 class Received:
     """A CALL whose payload has been read, and from whom."""
 
@@ -24,6 +25,7 @@ class Received:
     payload: dict[str, Any]
     findings: dict[str, str]
     received_at: datetime
+    batch: Batch
 
     def time(self, name: str = "timestamp", holder: dict[str, Any] | None = None) -> datetime:
         """The moment in a field, repaired where it is none, which is a finding."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -12,40 +11,38 @@ from django.db import transaction as database
 
 from chargepoints.models import (
     Authorization,
-    ChargePoint,
     ChargingProfile,
     IdTag,
-    MeterValue,
     OrphanStop,
     Reservation,
     SecurityEvent,
     Transaction,
 )
-from chargepoints.models.transaction import Reading, fingerprint
+from chargepoints.models.transaction import fingerprint
 
 from . import times
+from .meter_values import read, record
 from .models import Command
-from .readings import energy_wh
 from .received import MAXIMUM_INTEGER, MAXIMUM_METER, Received
 
 logger = logging.getLogger(__name__)
 
-# What some charge points send in MeterValues outside a transaction, or before they know its id.
-NO_TRANSACTION = (0, -1)
-# How far a clock may be ahead of ours; a reading from beyond would stay the newest for as long.
-CLOCK_AHEAD = timedelta(minutes=5)
-
 
 def authorize(received: Received) -> dict[str, Any]:
-    return {"idTagInfo": id_tag_info(authorization(received.charge_point, received.payload["idTag"]))}
+    return {"idTagInfo": id_tag_info(authorization(received))}
 
 
-def authorization(charge_point: ChargePoint, id_tag: str) -> Authorization:
-    """What the organization says of a tag; one that was just used in a remote start is authorized for it."""
-    found = IdTag.objects.authorize(charge_point.organization, id_tag)
-    if found.status != "Accepted" and Command.objects.remote_starts(charge_point, id_tag):
-        return Authorization("Accepted")
-    return found
+def authorization(received: Received) -> Authorization:
+    """What the organization says of the tag; one that was just used in a remote start is authorized for it."""
+    found = authorization_by_list(received)
+    return Authorization("Accepted") if found.status != "Accepted" and received.batch.remote_starts(received) else found
+
+
+def authorization_by_list(received: Received) -> Authorization:
+    listed = received.batch.id_tag(received)
+    if listed is not None:
+        return listed.authorization(received.received_at)
+    return Authorization("Accepted" if received.charge_point.organization.accept_unknown_id_tags else "Invalid")
 
 
 def id_tag_info(found: Authorization) -> dict[str, Any]:
@@ -59,23 +56,22 @@ def id_tag_info(found: Authorization) -> dict[str, Any]:
 
 
 def start_transaction(received: Received) -> dict[str, Any]:
-    charge_point, id_tag = received.charge_point, received.text("idTag")
     connector_id = received.integer("connectorId")
-    with database.atomic():
-        asked = Command.objects.remote_starts(charge_point, id_tag, connector_id)[:1]
-        found = Authorization("Accepted") if asked else start_authorization(charge_point, connector_id, id_tag)
-        transaction, is_new = Transaction.objects.start(
-            charge_point,
-            connector_id=connector_id,
-            id_tag=id_tag,
-            meter_start=received.integer("meterStart", -MAXIMUM_METER, MAXIMUM_METER),
-            started_at=received.time(),
-            reported_at=impossible_time(received),
-            authorization_status=found.status,
-            reservation_id=reservation_id(received),
-        )
-        if is_new:
-            note_cause(transaction, asked)
+    asked = received.batch.remote_starts(received, connector_id)[:1]
+    meter_start = received.integer("meterStart", -MAXIMUM_METER, MAXIMUM_METER)
+    found = Authorization("Accepted") if asked else start_authorization(received, connector_id)
+    transaction, is_new = Transaction.objects.start(
+        received.charge_point,
+        connector_id=connector_id,
+        id_tag=received.text("idTag"),
+        meter_start=meter_start,
+        started_at=received.time(),
+        reported_at=impossible_time(received),
+        authorization_status=found.status,
+        reservation_id=reservation_id(received),
+    )
+    if is_new:
+        note_cause(transaction, asked)
     found = found._replace(status=transaction.authorization_status)
     return {"idTagInfo": id_tag_info(found), "transactionId": transaction.pk}
 
@@ -94,18 +90,15 @@ def reservation_id(received: Received) -> int | None:
     return None
 
 
-def start_authorization(charge_point: ChargePoint, connector_id: int, id_tag: str) -> Authorization:
+def start_authorization(received: Received, connector_id: int) -> Authorization:
     """As for Authorize, and ConcurrentTx for a listed tag that is charging elsewhere."""
-    found = IdTag.objects.authorize(charge_point.organization, id_tag)
-    if found.status != "Accepted":
+    found, listed = authorization_by_list(received), received.batch.id_tag(received)
+    if found.status != "Accepted" or listed is None or listed.allow_concurrent:
         return found
-    single = IdTag.objects.for_organization(charge_point.organization).filter(
-        id_tag__iexact=id_tag, allow_concurrent=False
-    )
     # Starts of one tag wait here for each other: two at once must not both be the first.
-    is_single = single.select_for_update(no_key=True).first() is not None
-    elsewhere = Transaction.objects.charging_elsewhere(charge_point, connector_id, id_tag)
-    return found._replace(status="ConcurrentTx") if is_single and elsewhere.exists() else found
+    IdTag.objects.select_for_update(no_key=True).filter(pk=listed.pk).first()
+    elsewhere = Transaction.objects.charging_elsewhere(received.charge_point, connector_id, listed.id_tag)
+    return found._replace(status="ConcurrentTx") if elsewhere.exists() else found
 
 
 def note_cause(transaction: Transaction, remote_starts: list[Command]) -> None:
@@ -136,40 +129,38 @@ def store_apart(store: Callable[..., Any], *args: Any) -> bool:
 
 
 def stop_transaction(received: Received) -> dict[str, Any]:
-    charge_point, id_tag = received.charge_point, received.text("idTag")
     number = received.integer("transactionId", -MAXIMUM_METER, MAXIMUM_METER)
     meter_stop = received.integer("meterStop", -MAXIMUM_METER, MAXIMUM_METER)
-    with database.atomic():
-        transaction = Transaction.objects.filter(pk=number).select_related("charge_point").first()
-        if transaction is not None and transaction.charge_point_id != charge_point.pk:
-            note_foreign(received, transaction, "StopTransaction")
-            return {}
-        if transaction is None:
-            transaction = stop_orphan(received, number, meter_stop)
-        else:
-            stop_known(transaction, received, meter_stop)
-        connector_id = transaction.connector_id if transaction is not None else 0
-        if not store_apart(record_meter_values, received, "transactionData", transaction, connector_id):
-            received.findings["StopTransaction.transactionData"] = "could not be stored"
-    return {"idTagInfo": id_tag_info(authorization(charge_point, id_tag))} if id_tag else {}
+    transaction = received.batch.transaction(number)
+    if transaction is not None and transaction.charge_point_id != received.charge_point.pk:
+        note_foreign(received, transaction, "StopTransaction")
+        return {}
+    if transaction is None:
+        transaction = stop_orphan(received, number, meter_stop)
+    else:
+        stop_known(transaction, received, meter_stop)
+    if received.payload.get("transactionData") and not store_apart(record_transaction_data, received, transaction):
+        received.findings["StopTransaction.transactionData"] = "could not be stored"
+    return {"idTagInfo": id_tag_info(authorization(received))} if received.text("idTag") else {}
 
 
-def stop_known(transaction: Transaction, received: Received, meter_stop: int) -> None:
+def record_transaction_data(received: Received, transaction: Transaction | None) -> None:
+    number, connector_id = (transaction.pk, transaction.connector_id) if transaction is not None else (None, 0)
+    record([read(received, "transactionData", number, connector_id)])
+
+
+def stop_known(transaction: Any, received: Received, meter_stop: int) -> None:
     """Stop the transaction that was named; of another stop that it had before, the first values stay."""
-    transaction.doubt_stop()
-    if close(transaction, meter_stop, received.time(), received.text("reason", 50), received.text("idTag")):
+    if transaction.was_guessed_at:
+        transaction.doubt_stop()
+    reason = received.text("reason", 50)
+    if transaction.stop(meter_stop, received.time(), reason, received.text("idTag")):
+        if transaction.ends_more:
+            end_beside(transaction)
         return
     stored = Transaction.objects.get(pk=transaction.pk)
-    if (stored.meter_stop, stored.stop_reason) != (meter_stop, received.text("reason", 50)):
+    if (stored.meter_stop, stored.stop_reason) != (meter_stop, reason):
         keep_orphan(received, transaction.pk, meter_stop, matched=transaction)
-
-
-def close(transaction: Transaction, meter_stop: int, stopped_at: datetime, reason: str, id_tag: str) -> bool:
-    """Stop a transaction on the charge point's word, with what ends beside it; False if it was stopped before."""
-    if not transaction.stop(meter_stop, stopped_at, reason, id_tag):
-        return False
-    end_beside(transaction)
-    return True
 
 
 def end_beside(transaction: Transaction) -> None:
@@ -199,7 +190,8 @@ def stop_orphan(received: Received, number: int, meter_stop: int) -> Transaction
 def match(orphan: OrphanStop, meant: Transaction) -> None:
     """Take an orphan for the stop of the transaction that it means."""
     OrphanStop.objects.filter(pk=orphan.pk).update(matched=meant)
-    close(meant, orphan.meter_stop, orphan.stopped_at, orphan.reason, orphan.id_tag)
+    if meant.stop(orphan.meter_stop, orphan.stopped_at, orphan.reason, orphan.id_tag):
+        end_beside(meant)
 
 
 def keep_orphan(
@@ -228,56 +220,3 @@ def note_foreign(received: Received, transaction: Transaction, action: str) -> N
         type="ForeignTransaction",
         technical_information=f"{action} for transaction {transaction.pk} of another charge point.",
     )
-
-
-def meter_values(received: Received) -> dict[str, Any]:
-    connector_id = received.integer("connectorId")
-    with database.atomic():
-        transaction = measured_transaction(received, connector_id)
-        record_meter_values(received, "meterValue", transaction, connector_id)
-    return {}
-
-
-def measured_transaction(received: Received, connector_id: int) -> Transaction | None:
-    """The transaction that readings belong to: the one named, or the active one of the connector if none is."""
-    own = Transaction.objects.filter(charge_point=received.charge_point)
-    number = received.payload.get("transactionId")
-    if number is None or number in NO_TRANSACTION:
-        return own.active().filter(connector_id=connector_id).first() if connector_id else None
-    transaction = own.filter(pk=number).first()
-    if transaction is None:
-        received.findings["MeterValues.transactionId"] = f"unknown transaction {number}"
-    return transaction
-
-
-def record_meter_values(received: Received, member: str, transaction: Transaction | None, connector_id: int) -> None:
-    """Store every sample, and keep the newest reading of the energy register on the transaction."""
-    # Known again by what was sent: a repeat that names no transaction may come after its end.
-    number = received.payload.get("transactionId")
-    readings = [
-        Reading(
-            timestamp=received.time(holder=reading),
-            sampled_values=reading["sampledValue"],
-            fingerprint=fingerprint(connector_id, number, reading),
-        )
-        for reading in received.payload.get(member, [])
-    ]
-    MeterValue.objects.record(received.charge_point, transaction, connector_id, received.received_at, readings)
-    if transaction is None:
-        return
-    samples: dict[datetime, list[dict[str, Any]]] = {}
-    for reading in readings:  # phases may come one by one, all of one moment
-        samples.setdefault(reading.timestamp, []).extend(reading.sampled_values)
-    for measured_at in sorted(samples, reverse=True):
-        energy = energy_wh(samples[measured_at])
-        if energy is not None:
-            transaction.record_reading(energy, reading_time(received, measured_at))
-            return
-
-
-def reading_time(received: Received, measured_at: datetime) -> datetime:
-    """When a reading counts as taken: one of the future, when it came, lest it hide those that follow."""
-    if measured_at <= received.received_at + CLOCK_AHEAD:
-        return measured_at
-    received.findings[f"{received.action}.timestamp"] = f"reading of the future, {measured_at.isoformat()}"
-    return received.received_at

@@ -1,10 +1,12 @@
 from .authorization import Authorization, IdTag
-from .charge_point import ChargePoint, Connector, ConnectorStatus
+from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
 from .conformance_finding import ConformanceFinding
+from .connector import Connector, ConnectorStatus
+from .meter_value import MeterValue, Reading
 from .notification import Notification, SecurityEvent
 from .reservation import Reservation
-from .transaction import MeterValue, OrphanStop, Transaction
+from .transaction import OrphanStop, Transaction
 
 __all__ = [
     "Authorization",
@@ -17,6 +19,7 @@ __all__ = [
     "MeterValue",
     "Notification",
     "OrphanStop",
+    "Reading",
     "Reservation",
     "SecurityEvent",
     "Transaction",

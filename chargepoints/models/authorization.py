@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models.functions import Now, Upper
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from apikeys.models import Organization
@@ -22,13 +23,14 @@ class Authorization(NamedTuple):
 
 
 class IdTagQuerySet(OrganizationQuerySet["IdTag"]):
-    def authorize(self, organization: Organization, id_tag: str) -> Authorization:
-        """Decide about a presented tag; tags are compared without case (CiString)."""
-        known = self.for_organization(organization).filter(id_tag__iexact=id_tag)
-        found = known.annotate(asked_at=Now()).first()
-        if found is not None:
-            return found.authorization(found.asked_at)  # type: ignore[attr-defined]
-        return Authorization("Accepted" if organization.accept_unknown_id_tags else "Invalid")
+    def listed(self, named: Collection[tuple[int, str]]) -> Iterable[IdTag]:
+        """Those of these (organization, tag) that are listed; tags are compared without case (CiString)."""
+        if not named:
+            return []
+        organizations, tags = {organization for organization, _ in named}, {tag for _, tag in named}
+        # Upper case by the database, whose alphabet need not be Python's.
+        same = [Upper(models.Value(tag)) for tag in tags]
+        return self.filter(organization__in=organizations).annotate(same=Upper("id_tag")).filter(same__in=same)
 
 
 class IdTag(models.Model):

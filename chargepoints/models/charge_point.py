@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
@@ -12,9 +13,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apikeys.models import Organization
-from apikeys.querysets import ChargePointOwnedQuerySet, OrganizationQuerySet
+from apikeys.querysets import OrganizationQuerySet
 
 from .. import credentials
+
+if TYPE_CHECKING:
+    from .connector import ConnectorStatus
 
 IDENTITY_LENGTH = 48
 IDENTITY_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/:\ud800-\udfff]")
@@ -22,6 +26,12 @@ IDENTITY_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/:\ud800-\udfff]")
 # A worker renews the leases of its sockets four times within this; one that dies leaves them to expire.
 LEASE = timedelta(seconds=60)
 BATCH = 500
+CONVERSING = (
+    "registration_status",
+    "heartbeat_interval_override",
+    "organization__heartbeat_interval",
+    "organization__accept_unknown_id_tags",
+)
 
 
 def validate_identity(identity: str) -> None:
@@ -72,6 +82,16 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         charge_point.full_clean()
         charge_point.save(force_insert=True)
         return charge_point
+
+    def hold(self, pks: Collection[int], *, patiently: bool) -> set[int]:
+        """Lock these rows for the rest of the transaction, without patience only the free ones; returns the locked."""
+        rows = self.filter(pk__in=pks).select_for_update(no_key=True, skip_locked=not patiently)
+        return set(rows.order_by("pk").values_list("pk", flat=True))
+
+    def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
+        """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
+        rows = self.filter(pk__in=pks).select_related("organization").only(*CONVERSING)
+        return {row.pk: row for row in rows.annotate(asked_at=Now()).order_by()}
 
     def record_life(self, heard: dict[int, float]) -> None:
         """Note when these charge points last said something: primary keys with moments of the monotonic clock."""
@@ -225,27 +245,13 @@ class ChargePoint(models.Model):
 
     def report_status(self, connector_id: int, status: ConnectorStatus) -> None:
         """Store a StatusNotification: its history row, and the connector's current state."""
-        current = {
-            "status": status.status,
-            "error_code": status.error_code,
-            "info": status.info,
-            "vendor_id": status.vendor_id,
-            "vendor_error_code": status.vendor_error_code,
-            "timestamp": status.timestamp,
-        }
-        with transaction.atomic():
-            connector, created = Connector.objects.get_or_create(
-                charge_point=self, connector_id=connector_id, defaults=current
-            )
-            if not created:
-                Connector.objects.filter(pk=connector.pk).update(**current)
-            status.charge_point, status.connector_id = self, connector_id
-            status.save(force_insert=True)
+        status.charge_point, status.connector_id = self, connector_id
+        self.status_history.report([status])
 
     def change_availability(self, connector_id: int, availability: str, scheduled: bool = False) -> None:
         """Store an accepted ChangeAvailability; connector 0 stands for all connectors (OCPP 1.6 section 5.2)."""
-        Connector.objects.get_or_create(charge_point=self, connector_id=connector_id)
-        connectors = Connector.objects.filter(charge_point=self)
+        self.connectors.get_or_create(connector_id=connector_id)
+        connectors = self.connectors.all()
         if connector_id:
             connectors = connectors.filter(connector_id=connector_id)
         if scheduled:
@@ -259,51 +265,3 @@ class ChargePoint(models.Model):
         if self.transactions.filter(state="active").exists():
             waiting = waiting.filter(connector_id=connector_id)
         waiting.update(availability=F("scheduled_availability"), scheduled_availability="")
-
-
-class Connector(models.Model):
-    """The current state of one connector; connector 0 is the charge point itself."""
-
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="connectors")
-    connector_id = models.PositiveIntegerField()
-    status = models.CharField(max_length=50, blank=True)
-    error_code = models.CharField(max_length=50, blank=True)
-    info = models.CharField(max_length=255, blank=True)
-    vendor_id = models.CharField(max_length=255, blank=True)
-    vendor_error_code = models.CharField(max_length=255, blank=True)
-    timestamp = models.DateTimeField(null=True, blank=True, help_text="When the charge point says it changed.")
-    availability = models.CharField(max_length=11, choices=Availability, blank=True)
-    scheduled_availability = models.CharField(max_length=11, choices=Availability, blank=True)
-
-    objects = ChargePointOwnedQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["charge_point", "connector_id"]
-        constraints = [models.UniqueConstraint(fields=["charge_point", "connector_id"], name="connector_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.charge_point} connector {self.connector_id}"
-
-
-class ConnectorStatus(models.Model):
-    """One StatusNotification, kept as history."""
-
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="status_history")
-    connector_id = models.PositiveIntegerField()
-    status = models.CharField(max_length=50)
-    error_code = models.CharField(max_length=50)
-    info = models.CharField(max_length=255, blank=True)
-    vendor_id = models.CharField(max_length=255, blank=True)
-    vendor_error_code = models.CharField(max_length=255, blank=True)
-    timestamp = models.DateTimeField(help_text="When the charge point says it changed.")
-    received_at = models.DateTimeField(default=timezone.now)
-
-    objects = ChargePointOwnedQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-id"]
-        verbose_name_plural = "connector status history"
-        indexes = [models.Index(fields=["charge_point", "connector_id", "-id"])]
-
-    def __str__(self) -> str:
-        return f"{self.status} at {self.timestamp:%Y-%m-%d %H:%M:%S}"

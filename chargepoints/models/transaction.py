@@ -5,17 +5,19 @@ import json
 import secrets
 import uuid
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db import IntegrityError, connection, models
+from django.db import connection, models
 from django.db import transaction as database
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
 from .charge_point import ChargePoint
+from .charging_profile import ChargingProfile
+from .connector import Connector
 
 MAXIMUM_TRANSACTION_ID = 2**31 - 1
 
@@ -39,6 +41,16 @@ AT_LAST_READING = {
     "meter_stop": Coalesce("latest_meter_value", "meter_start"),
     "stopped_at": Coalesce("latest_meter_at", "started_at"),
 }
+
+
+# The ORM would take five times as long, and meter values are most of what charge points send.
+RECORD_LATEST = """
+    UPDATE chargepoints_transaction
+    SET latest_meter_value = %s, latest_meter_at = %s,
+        meter_stop = CASE WHEN state = 'inferred' THEN %s ELSE meter_stop END,
+        stopped_at = CASE WHEN state = 'inferred' THEN %s ELSE stopped_at END
+    WHERE id = %s AND (latest_meter_at IS NULL OR latest_meter_at <= %s)
+"""
 
 
 class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
@@ -66,23 +78,27 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
 
         `reported_at` is the timestamp as the charge point wrote it, for one that has no clock: where `started_at` is
         the server's time in its stead, repeats are still recognized by it. An open transaction on the connector is
-        closed as inferred.
+        closed as inferred. Of starts on two workers the second waits for the first only where both hold the charge
+        point's row (ChargePoint.objects.hold); elsewhere it is refused by the database.
         """
         moment = started_at if reported_at is None else reported_at
-        mark = fingerprint(connector_id, id_tag.upper(), moment, meter_start)
-        with database.atomic():
-            # One start at a time per charge point: duplicates on two workers wait here for each other.
-            ChargePoint.objects.select_for_update(no_key=True).values_list("pk").get(pk=charge_point.pk)
-            known = self._started(charge_point, mark)
-            while known is not None and reported_at is not None and known.state == Transaction.State.STOPPED:
-                # Without a clock the next session may look the same; it must not vanish in the last one.
-                mark = fingerprint(str(mark), known.pk)
-                known = self._started(charge_point, mark)
-            if known is not None:
-                return known, False
-            for forgotten in self.active().filter(charge_point=charge_point, connector_id=connector_id):
+        mark, number = fingerprint(connector_id, id_tag.upper(), moment, meter_start), new_transaction_id()
+        with database.atomic(savepoint=False):
+            while near := self._near(charge_point, connector_id, mark, number):
+                known = next((row for row in near if row.is_start(charge_point, mark)), None)
+                if known is None and all(row.pk != number for row in near):
+                    break
+                if known is None:
+                    number = new_transaction_id()
+                elif reported_at is None or known.state != Transaction.State.STOPPED:
+                    return known, False
+                else:
+                    # Without a clock the next session may look the same; it must not vanish in the last one.
+                    mark = fingerprint(str(mark), known.pk)
+            for forgotten in near:
                 forgotten.infer_stop()
-            row = self._insert(
+            row = self.create(
+                id=number,
                 charge_point=charge_point,
                 connector_id=connector_id,
                 id_tag=id_tag,
@@ -94,18 +110,36 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
             )
         return row, True
 
-    def _started(self, charge_point: ChargePoint, mark: uuid.UUID) -> Transaction | None:
-        return self.filter(charge_point=charge_point, fingerprint=mark).first()
+    def _near(self, charge_point: ChargePoint, connector_id: int, mark: uuid.UUID, number: int) -> list[Transaction]:
+        """What a start may meet: the one that it repeats, those open on its connector, and one that has its number."""
+        own = Q(charge_point=charge_point)
+        is_open = Q(connector_id=connector_id, state=Transaction.State.ACTIVE)
+        return list(self.filter(own & (Q(fingerprint=mark) | is_open) | Q(pk=number)).order_by())
 
-    def _insert(self, **fields: Any) -> Transaction:
-        while True:
-            number = new_transaction_id()
-            try:
-                with database.atomic():
-                    return self.create(id=number, **fields)
-            except IntegrityError:
-                if not self.filter(pk=number).exists():
-                    raise
+    def record_latest(self, readings: list[tuple[int, int, datetime]]) -> None:
+        """Keep readings of the energy register, each (transaction, Wh, measured at), that are newer than those known.
+
+        An inference follows them.
+        """
+        adapt = connection.ops.adapt_datetimefield_value
+        # In one order everywhere, so that two processes that store the same do not wait for each other.
+        rows = [(energy_wh, adapt(at), energy_wh, adapt(at), pk, adapt(at)) for pk, energy_wh, at in sorted(readings)]
+        with connection.cursor() as cursor:
+            cursor.executemany(RECORD_LATEST, rows)
+
+    def to_be_stopped(self, numbers: list[int]) -> TransactionQuerySet:
+        """Those of these numbers, annotated.
+
+        `was_guessed_at`: the stop of another was taken for its own; `ends_more`: other things may end with it.
+        """
+        possible = [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID]
+        guesses = OrphanStop.objects.filter(matched=OuterRef("pk")).exclude(transaction_id_sent=OuterRef("pk"))
+        waiting = Connector.objects.filter(charge_point=OuterRef("charge_point")).exclude(scheduled_availability="")
+        profiles = ChargingProfile.objects.active().filter(
+            charge_point=OuterRef("charge_point"), connector_id=OuterRef("connector_id")
+        )
+        ends_more = Exists(waiting) | Exists(profiles)
+        return self.filter(pk__in=possible).annotate(was_guessed_at=Exists(guesses), ends_more=ends_more).order_by()
 
     def matching_stop(
         self, charge_point: ChargePoint, *, id_tag: str, meter_stop: int, stopped_at: datetime
@@ -186,6 +220,10 @@ class Transaction(models.Model):
         end = self.stopped_at or timezone.now()
         return max(0, int((end - self.started_at).total_seconds()))
 
+    def is_start(self, charge_point: ChargePoint, mark: uuid.UUID) -> bool:
+        """Whether this is the transaction that a start with this fingerprint opened."""
+        return (self.charge_point_id, self.fingerprint) == (charge_point.pk, mark)
+
     def stop(self, meter_stop: int, stopped_at: datetime, reason: str, id_tag: str = "") -> bool:
         """Close on the charge point's word, also over an inference; False if a stop was stored before."""
         genuine = Transaction.objects.filter(pk=self.pk).exclude(state=self.State.STOPPED)
@@ -207,10 +245,7 @@ class Transaction(models.Model):
 
     def record_reading(self, energy_wh: int, measured_at: datetime) -> None:
         """Keep a reading of the energy register if it is newer than the one that we have; an inference follows it."""
-        own = Transaction.objects.filter(pk=self.pk)
-        older = Q(latest_meter_at=None) | Q(latest_meter_at__lte=measured_at)
-        own.filter(older).update(latest_meter_value=energy_wh, latest_meter_at=measured_at)
-        own.filter(state=self.State.INFERRED).update(**AT_LAST_READING)
+        Transaction.objects.record_latest([(self.pk, energy_wh, measured_at)])
 
     def doubt_stop(self) -> None:
         """Make a stop that was only guessed to be this transaction's an inference: its own supersedes it."""
@@ -218,67 +253,6 @@ class Transaction(models.Model):
         if guessed.update(matched=None):
             stopped = Transaction.objects.filter(pk=self.pk, state=self.State.STOPPED)
             stopped.update(state=self.State.INFERRED, **AT_LAST_READING)
-
-
-class Reading(NamedTuple):
-    """What a charge point measured at one moment, and what a repeat of it is known by."""
-
-    timestamp: datetime
-    sampled_values: list[dict[str, Any]]
-    fingerprint: uuid.UUID
-
-
-# One parameter for all readings: ten thousand rows of the ORM's take three times as long.
-INSERT_READINGS = """
-    INSERT INTO chargepoints_metervalue
-        (charge_point_id, transaction_id, connector_id, received_at, timestamp, sampled_values, fingerprint)
-    SELECT %s, %s, %s, %s, timestamp, sampled_values, fingerprint
-    FROM jsonb_to_recordset(%s) AS reading (timestamp timestamptz, sampled_values jsonb, fingerprint uuid)
-    ON CONFLICT DO NOTHING
-"""
-
-
-class MeterValueQuerySet(ChargePointOwnedQuerySet["MeterValue"]):
-    def record(
-        self,
-        charge_point: ChargePoint,
-        transaction: Transaction | None,
-        connector_id: int,
-        received_at: datetime,
-        readings: list[Reading],
-    ) -> None:
-        """Store readings; those that a charge point repeats are stored once."""
-        if connection.vendor == "postgresql":
-            number = transaction.pk if transaction is not None else None
-            text = json.dumps([reading._asdict() for reading in readings], default=str)
-            with connection.cursor() as cursor:
-                cursor.execute(INSERT_READINGS, [charge_point.pk, number, connector_id, received_at, text])
-            return
-        source = {"charge_point": charge_point, "transaction": transaction, "connector_id": connector_id}
-        rows = [MeterValue(**source, received_at=received_at, **reading._asdict()) for reading in readings]
-        self.bulk_create(rows, ignore_conflicts=True)
-
-
-class MeterValue(models.Model):
-    """OCPP's MeterValue: the samples that were taken at one moment, each as the charge point wrote it."""
-
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="meter_values")
-    transaction = models.ForeignKey(Transaction, models.CASCADE, null=True, blank=True, related_name="meter_values")
-    connector_id = models.PositiveIntegerField()
-    timestamp = models.DateTimeField()
-    received_at = models.DateTimeField(default=timezone.now)
-    sampled_values = models.JSONField(help_text="OCPP's list of SampledValue.")
-    fingerprint = models.UUIDField(editable=False)
-
-    objects = MeterValueQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["timestamp", "id"]
-        constraints = [models.UniqueConstraint(fields=["charge_point", "fingerprint"], name="meter_value_unique")]
-        indexes = [models.Index(fields=["transaction", "timestamp"])]
-
-    def __str__(self) -> str:
-        return f"{self.timestamp:%Y-%m-%d %H:%M:%S}"
 
 
 class OrphanStop(models.Model):

@@ -26,7 +26,8 @@ def fields(organization: Any, id_tag: str = "CARD-1", **more: str) -> dict[str, 
 
 def test_adds_an_id_tag(as_staff: Client, organization: Any) -> None:
     as_staff.post(ADD, fields(organization, parent_id_tag="GROUP"))
-    assert IdTag.objects.authorize(organization, "card-1").parent_id_tag == "GROUP"
+    (listed,) = IdTag.objects.listed([(organization.pk, "card-1")])
+    assert listed.parent_id_tag == "GROUP"
 
 
 @pytest.mark.parametrize("id_tag", ["card-1", "", "x" * 21])

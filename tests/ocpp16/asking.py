@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 from chargepoints.models import ChargePoint
+from ocpp16.frames import Call
+from ocpp16.handlers import Asked, handle
 from tests.charge_point import ChargePointClient
 
 
@@ -24,3 +26,11 @@ async def raw(client: ChargePointClient, text: str | bytes) -> Any:
     """Send a text and return the next frame that answers nothing that `call` asked."""
     await client.send(text)
     return await client.frame()
+
+
+def handled(row: ChargePoint, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload of the CALLRESULT to a message that is handled by itself."""
+    asked = Asked(row.pk, Call("m", action, payload), set())
+    handle([asked])
+    assert isinstance(asked.outcome, tuple)
+    return asked.outcome[0]

@@ -13,10 +13,10 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from apikeys.scopes import SCOPES
 from chargepoints.models import ChargePoint, IdTag
-from ocpp16.frames import Call
-from ocpp16.handlers import handle
 from ocpp16.models import Command, Message
 from ocpp16.retention import prune
+
+from .asking import handled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,9 +78,9 @@ def test_a_remote_start_authorizes_its_tag(make_charge_point: Any, wrong_clock: 
     row = make_charge_point()
     payload = {"idTag": "TAG", "connectorId": 1}
     Command.objects.create(charge_point=row, action="RemoteStartTransaction", payload=payload, state="accepted")
-    assert Command.objects.remote_starts(row, "TAG")
+    assert Command.objects.remote_starts([row.pk])
     wrong_clock.undo()
-    assert Command.objects.remote_starts(row, "TAG")
+    assert Command.objects.remote_starts([row.pk])
 
 
 def test_logs_are_pruned_when_they_are_old_enough(make_charge_point: Any, wrong_clock: Any) -> None:
@@ -92,15 +92,16 @@ def test_logs_are_pruned_when_they_are_old_enough(make_charge_point: Any, wrong_
     assert Message.objects.get().at > limit
 
 
-def test_keys_and_tags_expire_when_they_should(organization: Any, wrong_clock: Any) -> None:
+def test_keys_and_tags_expire_when_they_should(organization: Any, make_charge_point: Any, wrong_clock: Any) -> None:
     for moment, is_valid in ((real_now() + HALF_AN_HOUR, True), (real_now() - HALF_AN_HOUR, False)):
         key = ApiKey.objects.issue(organization, "test", SCOPES, expires_at=moment)[1]
         assert (ApiKey.objects.find(key) is not None) == is_valid
         tag = IdTag.objects.create(organization=organization, id_tag=f"TAG-{is_valid}", expires_at=moment)
-        status = IdTag.objects.authorize(organization, tag.id_tag).status
-        assert status == ("Accepted" if is_valid else "Expired")
+        row = make_charge_point(owner=organization)
+        answer = handled(row, "Authorize", {"idTag": tag.id_tag})
+        assert answer["idTagInfo"]["status"] == ("Accepted" if is_valid else "Expired")
 
 
 def test_charge_points_are_told_the_right_time(make_charge_point: Any, wrong_clock: Any) -> None:
-    payload, _ = handle(make_charge_point().pk, Call("m1", "Heartbeat", {}), set())
+    payload = handled(make_charge_point(), "Heartbeat", {})
     assert abs(datetime.fromisoformat(payload["currentTime"]) - real_now()) < HALF_AN_HOUR

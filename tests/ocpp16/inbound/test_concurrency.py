@@ -12,8 +12,7 @@ import pytest
 from django.db import connection
 
 from chargepoints.models import ChargePoint, ConnectorStatus, IdTag, MeterValue, Transaction
-from ocpp16 import handlers
-from ocpp16.frames import Call
+from tests.ocpp16.asking import handled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
@@ -38,7 +37,7 @@ def at_once(work: list[Callable[[], Any]]) -> list[Any]:
 
 
 def say(row: ChargePoint, action: str, payload: dict[str, Any]) -> Callable[[], Any]:
-    return lambda: handlers.handle(row.pk, Call("m", action, payload), set())[0]
+    return lambda: handled(row, action, payload)
 
 
 def test_starts_one_transaction_for_a_hundred_duplicates(make_charge_point: Any) -> None:

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from apikeys.querysets import ChargePointOwnedQuerySet
+
+from .charge_point import Availability, ChargePoint
+
+
+class Connector(models.Model):
+    """The current state of one connector; connector 0 is the charge point itself."""
+
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="connectors")
+    connector_id = models.PositiveIntegerField()
+    status = models.CharField(max_length=50, blank=True)
+    error_code = models.CharField(max_length=50, blank=True)
+    info = models.CharField(max_length=255, blank=True)
+    vendor_id = models.CharField(max_length=255, blank=True)
+    vendor_error_code = models.CharField(max_length=255, blank=True)
+    timestamp = models.DateTimeField(null=True, blank=True, help_text="When the charge point says it changed.")
+    availability = models.CharField(max_length=11, choices=Availability, blank=True)
+    scheduled_availability = models.CharField(max_length=11, choices=Availability, blank=True)
+
+    objects = ChargePointOwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["charge_point", "connector_id"]
+        constraints = [models.UniqueConstraint(fields=["charge_point", "connector_id"], name="connector_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.charge_point} connector {self.connector_id}"
+
+
+# What a connector takes over from its last StatusNotification, behind what it is known by.
+REPORTED = [
+    "charge_point_id",
+    "connector_id",
+    "status",
+    "error_code",
+    "info",
+    "vendor_id",
+    "vendor_error_code",
+    "timestamp",
+]
+
+
+class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
+    def report(self, statuses: list[ConnectorStatus]) -> None:
+        """Store StatusNotifications: their history, and the current state of each connector, by the last of its own."""
+        self.bulk_create(statuses)
+        last = {(status.charge_point_id, status.connector_id): status for status in statuses}
+        Connector.objects.bulk_create(
+            # In one order everywhere, so that two processes cannot wait for each other.
+            [Connector(**{name: getattr(last[key], name) for name in REPORTED}) for key in sorted(last)],
+            update_conflicts=True,
+            unique_fields=REPORTED[:2],
+            update_fields=REPORTED[2:],
+        )
+
+
+class ConnectorStatus(models.Model):
+    """One StatusNotification, kept as history."""
+
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="status_history")
+    connector_id = models.PositiveIntegerField()
+    status = models.CharField(max_length=50)
+    error_code = models.CharField(max_length=50)
+    info = models.CharField(max_length=255, blank=True)
+    vendor_id = models.CharField(max_length=255, blank=True)
+    vendor_error_code = models.CharField(max_length=255, blank=True)
+    timestamp = models.DateTimeField(help_text="When the charge point says it changed.")
+    received_at = models.DateTimeField(default=timezone.now)
+
+    objects = ConnectorStatusQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "connector status history"
+        indexes = [models.Index(fields=["charge_point", "connector_id", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.status} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
