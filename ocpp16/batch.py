@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chargepoints.models import IdTag, Transaction
+from chargepoints.models.transaction import Surroundings
 
 from .models import Command
 
@@ -54,6 +55,12 @@ class Batch:
         for command in Command.objects.remote_starts({each.charge_point.pk for each in self.all}):
             found.setdefault(command.charge_point_id, []).append(command)
         return found
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What the starts among these messages may meet."""
+        starts = [each for each in self.all if each.action == "StartTransaction"]
+        return Transaction.objects.surroundings([(each.charge_point.pk, each.start_mark()) for each in starts])
 
     def transaction(self, number: int) -> Any:
         """The transaction that a StopTransaction names, whose ever it is, as of Transaction.objects.to_be_stopped."""

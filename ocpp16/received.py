@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from chargepoints.models import ChargePoint
+from chargepoints.models.transaction import start_mark
 
 from . import times
 from .batch import Batch
@@ -36,6 +38,15 @@ class Received:
         if repaired:
             self.findings[f"{self.action}.{name}"] = repaired
         return moment
+
+    def impossible_time(self) -> str | None:
+        """The timestamp's own text where that is no possible time."""
+        return str(self.payload["timestamp"]) if self.time() == self.received_at else None
+
+    def start_mark(self) -> UUID:
+        """What repeats of this StartTransaction are known by."""
+        moment = self.impossible_time() or self.time()
+        return start_mark(self.payload["connectorId"], self.text("idTag"), moment, self.payload["meterStart"])
 
     def integer(self, name: str, minimum: int = 0, maximum: int = MAXIMUM_INTEGER) -> int:
         """The integer in a field, within the bounds."""

@@ -66,19 +66,15 @@ def start_transaction(received: Received) -> dict[str, Any]:
         id_tag=received.text("idTag"),
         meter_start=meter_start,
         started_at=received.time(),
-        reported_at=impossible_time(received),
+        reported_at=received.impossible_time(),
         authorization_status=found.status,
         reservation_id=reservation_id(received),
+        surroundings=received.batch.surroundings,
     )
     if is_new:
         note_cause(transaction, asked)
     found = found._replace(status=transaction.authorization_status)
     return {"idTagInfo": id_tag_info(found), "transactionId": transaction.pk}
-
-
-def impossible_time(received: Received) -> str | None:
-    """The timestamp's own text where that is no possible time."""
-    return str(received.payload["timestamp"]) if received.time() == received.received_at else None
 
 
 def reservation_id(received: Received) -> int | None:

@@ -4,8 +4,9 @@ import hashlib
 import json
 import secrets
 import uuid
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, models
 from django.db import transaction as database
@@ -36,6 +37,11 @@ def fingerprint(*parts: Any) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.blake2b(_canonical(parts).encode(), digest_size=16).digest())
 
 
+def start_mark(connector_id: int, id_tag: str, moment: datetime | str, meter_start: int) -> uuid.UUID:
+    """The fingerprint of a start, by which its repeats are known."""
+    return fingerprint(connector_id, id_tag.upper(), moment, meter_start)
+
+
 # What a transaction without a stop of its own ended with: nothing is invented.
 AT_LAST_READING = {
     "meter_stop": Coalesce("latest_meter_value", "meter_start"),
@@ -51,6 +57,13 @@ RECORD_LATEST = """
         stopped_at = CASE WHEN state = 'inferred' THEN %s ELSE stopped_at END
     WHERE id = %s AND (latest_meter_at IS NULL OR latest_meter_at <= %s)
 """
+
+
+class Surroundings(NamedTuple):
+    """The transactions that starts may repeat or find open, and numbers that are free for them."""
+
+    rows: list[Transaction]
+    numbers: list[int]
 
 
 class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
@@ -73,6 +86,7 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         authorization_status: str,
         reported_at: str | None = None,
         reservation_id: int | None = None,
+        surroundings: Surroundings | None = None,
     ) -> tuple[Transaction, bool]:
         """Open a transaction, or find the one that this is a repeat of; returns it and whether it is new.
 
@@ -81,24 +95,21 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         closed as inferred. Of starts on two workers the second waits for the first only where both hold the charge
         point's row (ChargePoint.objects.hold); elsewhere it is refused by the database.
         """
-        moment = started_at if reported_at is None else reported_at
-        mark, number = fingerprint(connector_id, id_tag.upper(), moment, meter_start), new_transaction_id()
+        mark = start_mark(connector_id, id_tag, started_at if reported_at is None else reported_at, meter_start)
+        near = surroundings or self.surroundings([(charge_point.pk, mark)])
+        known = next((row for row in near.rows if row.is_start(charge_point, mark)), None)
+        while known is not None and reported_at is not None and known.state == Transaction.State.STOPPED:
+            # Without a clock the next session may look the same; it must not vanish in the last one.
+            mark = fingerprint(str(mark), known.pk)
+            known = self.filter(charge_point=charge_point, fingerprint=mark).first()
+        if known is not None:
+            return known, False
         with database.atomic(savepoint=False):
-            while near := self._near(charge_point, connector_id, mark, number):
-                known = next((row for row in near if row.is_start(charge_point, mark)), None)
-                if known is None and all(row.pk != number for row in near):
-                    break
-                if known is None:
-                    number = new_transaction_id()
-                elif reported_at is None or known.state != Transaction.State.STOPPED:
-                    return known, False
-                else:
-                    # Without a clock the next session may look the same; it must not vanish in the last one.
-                    mark = fingerprint(str(mark), known.pk)
-            for forgotten in near:
-                forgotten.infer_stop()
+            for forgotten in near.rows:
+                if (forgotten.charge_point_id, forgotten.connector_id) == (charge_point.pk, connector_id):
+                    forgotten.infer_stop()
             row = self.create(
-                id=number,
+                id=near.numbers.pop(),
                 charge_point=charge_point,
                 connector_id=connector_id,
                 id_tag=id_tag,
@@ -108,13 +119,17 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
                 reservation_id=reservation_id,
                 fingerprint=mark,
             )
+        near.rows.append(row)
         return row, True
 
-    def _near(self, charge_point: ChargePoint, connector_id: int, mark: uuid.UUID, number: int) -> list[Transaction]:
-        """What a start may meet: the one that it repeats, those open on its connector, and one that has its number."""
-        own = Q(charge_point=charge_point)
-        is_open = Q(connector_id=connector_id, state=Transaction.State.ACTIVE)
-        return list(self.filter(own & (Q(fingerprint=mark) | is_open) | Q(pk=number)).order_by())
+    def surroundings(self, starts: Collection[tuple[int, uuid.UUID]]) -> Surroundings:
+        """What starts may meet, each of which is told by (charge point, mark)."""
+        charge_points, marks = {pk for pk, _ in starts}, {mark for _, mark in starts}
+        numbers = {new_transaction_id() for _ in range(len(starts) + 1)}
+        repeated_or_open = Q(fingerprint__in=marks) | Q(state=Transaction.State.ACTIVE)
+        rows = list(self.filter(Q(charge_point__in=charge_points) & repeated_or_open | Q(pk__in=numbers)).order_by())
+        free = numbers - {row.pk for row in rows}
+        return Surroundings(rows, sorted(free)) if len(free) >= len(starts) else self.surroundings(starts)
 
     def record_latest(self, readings: list[tuple[int, int, datetime]]) -> None:
         """Keep readings of the energy register, each (transaction, Wh, measured at), that are newer than those known.
