@@ -41,7 +41,7 @@ MEANINGS = {
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The charge point is not connected, or it refused.",
-    429: "More than 10 commands in a second to this charge point; see Retry-After.",
+    429: "More than 10 commands in a second, or waiting, for this charge point; see Retry-After.",
     500: "A fault on our side.",
     503: "The database or the channel layer is not available.",
 }
@@ -74,7 +74,9 @@ EXAMPLES: dict[int, dict[str, dict[str, Any]]] = {
         ),
     },
     429: {
-        "rate_limited": envelope("rate_limited", "More than 10 commands in one second for this charge point."),
+        "rate_limited": envelope(
+            "rate_limited", "More than 10 commands in one second, or waiting, for this charge point."
+        ),
     },
     500: {"internal_error": envelope("internal_error", "Something went wrong on our side.")},
     503: {"service_unavailable": envelope("service_unavailable", "Commands cannot be delivered at the moment.")},

@@ -91,7 +91,7 @@ def _not_sent(error: NotSent, state: str = Command.State.LOST) -> NotSent:
 
 def _outcome(command: Command, state: str) -> Command:
     if state == "limited":
-        message = "More than 10 commands in one second for this charge point."
+        message = "More than 10 commands in one second, or waiting, for this charge point."
         raise _not_sent(RateLimited(message, command), Command.State.RATE_LIMITED)
     if state == "unavailable" and command.give_up(UNAVAILABLE):
         raise ServiceUnavailable(UNAVAILABLE, command)
@@ -119,24 +119,33 @@ async def _hand_over(command_id: uuid.UUID, channel_name: str) -> str:
         replies.forget(str(command_id))
         return "unavailable"
     try:
-        state = await _acknowledged(states, channel_name, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
+        state = await _acknowledged(states, command_id, channel_name, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
         return await _state(states, deadline, "timeout") if state == "queued" else state
     finally:
         replies.forget(str(command_id))
 
 
-async def _acknowledged(states: asyncio.Queue[str], channel_name: str, deadline: float) -> str:
-    """The first word of the socket; `silent` at the deadline, or as soon as the socket is seen to be gone."""
+async def _acknowledged(states: asyncio.Queue[str], command_id: uuid.UUID, channel_name: str, deadline: float) -> str:
+    """The first word of the socket, or what the database says of it; `silent` where neither says anything."""
     loop = asyncio.get_running_loop()
-    registered = ChargePoint.objects.filter(channel_name=channel_name)
+    seconds = LOOK_SECONDS
     while loop.time() < deadline:
-        state = await _state(states, min(deadline, loop.time() + LOOK_SECONDS), "")
+        state = await _state(states, min(deadline, loop.time() + seconds), "")
+        with suppress(Error):
+            state = state or await in_database(_look, command_id, channel_name)
         if state:
             return state
-        with suppress(Error):
-            if not await in_database(registered.exists):
-                break
+        seconds *= 2
     return "silent"
+
+
+def _look(command_id: uuid.UUID, channel_name: str) -> str:
+    """How far the command has come whose word may be lost; `silent` where its socket is gone, else nothing."""
+    rows = Command.objects.filter(pk=command_id).values_list("state", "charge_point__channel_name")
+    state, registered = rows.get()
+    if state == Command.State.QUEUED:
+        return "" if registered == channel_name else "silent"
+    return "queued" if state == Command.State.SENT else "ended"
 
 
 async def _state(states: asyncio.Queue[str], deadline: float, otherwise: str) -> str:

@@ -63,6 +63,23 @@ async def test_completes_late_where_a_socket_took_it_in_silence(row: Any, soon: 
     assert (command.state, command.is_late) == ("accepted", True)
 
 
+async def test_waits_for_the_answer_where_only_the_acknowledgement_was_lost(
+    row: Any, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "LOOK_SECONDS", 0.05)
+    looked: list[str] = []
+    look = dispatch._look
+    monkeypatch.setattr(dispatch, "_look", lambda *args: looked.append(look(*args)) or looked[-1])
+    sending = asyncio.create_task(send(row))
+    pending = await eventually(lambda: Command.objects.unfinished().first())
+    Command.objects.claim(pending.pk)
+    await eventually(lambda: "queued" in looked)
+    outcomes.complete(row.pk, pending.pk, CallResult(str(pending.pk), {"status": "Accepted"}), 5)
+    ended = await sending
+    assert (ended.state, ended.is_late) == ("accepted", False)
+    assert set(looked) <= {"", "queued"}
+
+
 async def test_completes_late_what_was_published_though_the_layer_failed(row: Any) -> None:
     command = Command.objects.create(charge_point=row, action="Reset", payload={})
     Command.objects.claim(command.pk)
