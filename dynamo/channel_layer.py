@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import logging
+import uuid
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
-from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
-from channels_redis.utils import create_pool
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
@@ -22,113 +23,119 @@ RETRY_SECONDS = 0.25
 PING_SECONDS = 2
 # A Redis that takes or says nothing for so long is gone, though its connection may look alive.
 TIMEOUT_SECONDS = 2
-TIMEOUTS = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+# After the return of Redis, processes subscribe within moments; one that does not hear by the end has died.
+REPEAT_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8)
 
 
-class ChannelLayer(RedisPubSubChannelLayer):
-    """channels_redis's layer, with subscriptions that outlive their connection."""
+class ChannelLayer:
+    """Events by channel name, from and to any process."""
 
-    def _get_layer(self) -> Any:
-        layer = super()._get_layer()
-        layer._shards = [shard if isinstance(shard, Shard) else Shard(shard.host, layer) for shard in layer._shards]
-        return layer
+    def __init__(self, hosts: list[str]) -> None:
+        (self.url,) = hosts
+        self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}
+
+    async def new_channel(self, prefix: str = "specific.") -> str:
+        return self.mailbox().open(prefix)
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Raises RedisError or OSError where Redis does not take it."""
+        await self.mailbox().send(channel, message)
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """The next event; whoever is cancelled while it waits has closed the channel."""
+        return await self.mailbox().receive(channel)
+
+    def mailbox(self) -> Mailbox:
+        loop = asyncio.get_running_loop()
+        if loop not in self._mailboxes:
+            self._mailboxes[loop] = made = Mailbox(self.url)
+            made.listening.add_done_callback(lambda _: self._mailboxes.pop(loop, None))
+        return self._mailboxes[loop]
 
 
-class Shard(RedisSingleShardConnection):
-    """One Redis: a connection that hears all subscriptions, made anew until it holds, and others to publish.
+class Mailbox:
+    """The channels of one event loop: a connection that hears for all of them, made anew until it holds.
 
-    That of channels_redis forgets a subscription that was asked for while Redis was away, never gives a frozen Redis
-    up, and has its connection made by whoever comes first, or by two at once.
+    Were each subscribed to, every socket would wait for Redis when it connects, and be deaf longer when Redis returns.
     """
 
-    def __init__(self, host: dict[str, Any], layer: Any) -> None:
-        super().__init__(host, layer)
-        self.redis = Redis(connection_pool=create_pool({**TIMEOUTS, **host}))
-        # Every name with its confirmation.
-        self.names: dict[str, asyncio.Event] = {}
-        self.connection: AbstractConnection | None = None
-        self.is_away = False
-        self.listening: asyncio.Task[None] | None = None
+    def __init__(self, url: str) -> None:
+        timeouts = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+        self.redis = Redis(connection_pool=ConnectionPool.from_url(url, **timeouts))
+        self.name = f"dynamo.{uuid.uuid4().hex}"
+        self.numbers = itertools.count(1)
+        self.channels: dict[str, asyncio.Queue[dict[str, Any]]] = {}
+        self.repeating: set[asyncio.Task[None]] = set()
+        # It outlives whoever happens to be first, and must not log in its name.
+        self.listening = asyncio.create_task(self._listen(), context=Context())
 
-    async def publish(self, channel: str, message: bytes) -> None:
-        await self.redis.publish(channel, message)
+    def open(self, prefix: str) -> str:
+        channel = f"{self.name}!{prefix}{next(self.numbers)}"
+        self.channels[channel] = asyncio.Queue()
+        return channel
 
-    async def subscribe(self, channel: str) -> None:
-        """Hear the channel from now on, or from the return of Redis."""
-        confirmed = self.names.setdefault(channel, asyncio.Event())
-        if self.listening is None:
-            # It outlives whatever happens to subscribe first, and must not log in its name.
-            self.listening = asyncio.create_task(self._listen(), context=Context())
-        await self._tell("SUBSCRIBE", channel)
-        if not self.is_away:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TIMEOUT_SECONDS):
-                    await confirmed.wait()
+    async def receive(self, channel: str) -> dict[str, Any]:
+        try:
+            return await self.channels.setdefault(channel, asyncio.Queue()).get()
+        except asyncio.CancelledError:
+            self.channels.pop(channel, None)
+            raise
 
-    async def unsubscribe(self, channel: str) -> None:
-        self.names.pop(channel, None)
-        await self._tell("UNSUBSCRIBE", channel)
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Publish, and again in the background if nobody hears: whose it is may just be subscribing anew."""
+        if not await self._publish(channel, message):
+            task = asyncio.create_task(self._repeat(channel, message))
+            self.repeating.add(task)
+            task.add_done_callback(self.repeating.discard)
 
-    async def flush(self) -> None:
-        """Forget everything and let go of Redis."""
-        self.names.clear()
-        if self.listening is not None:
-            self.listening.cancel()
-            await asyncio.wait([self.listening])
-            self.listening = None
-        await self.redis.aclose(close_connection_pool=True)
+    async def _publish(self, channel: str, message: dict[str, Any]) -> bool:
+        """Whether somebody heard."""
+        name = channel.partition("!")[0]
+        return bool(await self.redis.publish(name, json.dumps([channel, message])))
 
-    async def _tell(self, *command: str) -> None:
-        """Send a change of the names, if there is a connection: the next one begins with all of them."""
-        if self.connection is not None:
-            try:
-                await send(self.connection, *command)
-            except (RedisError, OSError) as error:
-                layer_failures.labels("subscribe").inc()
-                logger.warning("Redis takes no subscription: %s", error)
+    async def _repeat(self, channel: str, message: dict[str, Any]) -> None:
+        for seconds in REPEAT_SECONDS:
+            await asyncio.sleep(seconds)
+            with suppress(RedisError, OSError):
+                if await self._publish(channel, message):
+                    return
+        layer_failures.labels("unheard").inc()
+        logger.warning("Nobody hears %s", channel)
 
     async def _listen(self) -> None:
-        """Take messages, over one connection after the other."""
-        while True:
-            connection = self.redis.connection_pool.make_connection()
-            try:
-                async with asyncio.timeout(TIMEOUT_SECONDS):
-                    await connection.connect()
-                await self._converse(connection)
-            except (RedisError, OSError) as error:
-                layer_failures.labels("connection").inc()
-                logger.warning("Redis is not there: %r", error)
-            finally:
-                self.connection, self.is_away = None, True
-                await connection.disconnect(nowait=True)
-            await asyncio.sleep(RETRY_SECONDS)
+        """Take events, over one connection after the other."""
+        try:
+            while True:
+                await self._connect()
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            await self.redis.aclose(close_connection_pool=True)
+
+    async def _connect(self) -> None:
+        connection = self.redis.connection_pool.make_connection()
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await connection.connect()
+            await self._converse(connection)
+        except (RedisError, OSError) as error:
+            layer_failures.labels("connection").inc()
+            logger.warning("Redis is not there: %r", error)
+        finally:
+            await connection.disconnect(nowait=True)
 
     async def _converse(self, connection: AbstractConnection) -> None:
-        """Subscribe to every name and take what comes; raises where Redis has nothing more to say."""
-        # Its own limit of time would swallow the cancellation of whoever subscribes (until Python 3.12).
-        connection.socket_timeout = None
-        self.connection, self.is_away = connection, False
-        if self.names:
-            await send(connection, "SUBSCRIBE", *self.names)
+        """Subscribe and take what comes; raises where Redis has nothing more to say."""
+        await connection.send_command("SUBSCRIBE", self.name, check_health=False)
         while True:
             reply = await connection.read_response(timeout=PING_SECONDS)
             if reply is None:
-                await send(connection, "PING")
+                await connection.send_command("PING", check_health=False)
                 reply = await connection.read_response(timeout=TIMEOUT_SECONDS)
             if reply is None:
                 raise TimeoutError
-            if isinstance(reply, list):
-                self._take(*reply)
+            if isinstance(reply, list) and reply[0] == b"message":
+                self._take(*json.loads(reply[2]))
 
-    def _take(self, kind: bytes, name: bytes, *more: Any) -> None:
-        if kind == b"message":
-            self._receive_message({"channel": name, "data": more[0]})
-        elif kind == b"subscribe" and name.decode() in self.names:
-            self.names[name.decode()].set()
-
-
-async def send(connection: AbstractConnection, *command: str) -> None:
-    """Send a command that needs no answer; a lost connection stays lost: made anew here, it would hear nothing."""
-    if not connection.is_connected:
-        raise ConnectionError("The connection was lost.")
-    await connection.send_command(*command, check_health=False)
+    def _take(self, channel: str, message: dict[str, Any]) -> None:
+        if channel in self.channels:
+            self.channels[channel].put_nowait(message)
