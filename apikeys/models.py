@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
+from .clock import now
 from .querysets import OrganizationQuerySet, OrganizationsQuerySet
 from .scopes import SCOPES
 
@@ -155,16 +156,16 @@ class ApiKey(models.Model):
         """`active`, `revoked` or `expired`."""
         if self.revoked_at is not None:
             return "revoked"
-        if self.expires_at is not None and self.expires_at <= timezone.now():
+        if self.expires_at is not None and self.expires_at <= now():
             return "expired"
         return "active"
 
     def revoke(self) -> bool:
         """Refuse the key from now on; False if it was revoked before."""
-        now = timezone.now()
-        if not ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now):
+        revoked_at = now()
+        if not ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=revoked_at):
             return False
-        self.revoked_at = now
+        self.revoked_at = revoked_at
         return True
 
     def rotate(self, created_by: Any = None) -> tuple[ApiKey, str]:
@@ -176,9 +177,9 @@ class ApiKey(models.Model):
 
     def record_use(self) -> None:
         """Remember that the key was used, at most once a minute."""
-        now = timezone.now()
-        if self.last_used_at is not None and now - self.last_used_at < timedelta(minutes=1):
+        used_at = now()
+        if self.last_used_at is not None and used_at - self.last_used_at < timedelta(minutes=1):
             return
-        unused = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
-        ApiKey.objects.filter(unused, pk=self.pk).update(last_used_at=now)
-        self.last_used_at = now
+        unused = Q(last_used_at=None) | Q(last_used_at__lt=used_at - timedelta(minutes=1))
+        ApiKey.objects.filter(unused, pk=self.pk).update(last_used_at=used_at)
+        self.last_used_at = used_at

@@ -96,6 +96,7 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "dynamo.logins.FailedLogins"
 AXES_CLIENT_IP_CALLABLE = "dynamo.logins.client_address"
 AXES_LOCKOUT_CALLABLE = "dynamo.logins.locked_out"
 # Some type their password where their name belongs.

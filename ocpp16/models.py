@@ -138,7 +138,7 @@ class Command(models.Model):
 
     def end(self, state: str, **answer: Any) -> bool:
         """Move an unfinished command to its end; False where another end was first."""
-        values = {"state": state, "ended_at": timezone.now(), **self._hidden(), **answer}
+        values = {"state": state, "ended_at": Now(), **self._hidden(), **answer}
         if not Command.objects.unfinished().filter(pk=self.pk).update(**values):
             return False
         self._assign(values)
@@ -146,7 +146,7 @@ class Command(models.Model):
 
     def give_up(self, reason: str) -> bool:
         """End a command that no socket has taken for sending; False where one has, or it has ended."""
-        ended = {"state": self.State.LOST, "ended_at": timezone.now(), "error_description": reason}
+        ended = {"state": self.State.LOST, "ended_at": Now(), "error_description": reason}
         values = {**ended, **self._hidden()}
         if not Command.objects.filter(pk=self.pk, state=self.State.QUEUED).update(**values):
             return False
@@ -160,7 +160,7 @@ class Command(models.Model):
 
     def complete_late(self, state: str, **answer: Any) -> bool:
         """Store an answer over a timeout; False where that was not the command's end."""
-        values = {"state": state, "ended_at": timezone.now(), "is_late": True, **answer}
+        values = {"state": state, "ended_at": Now(), "is_late": True, **answer}
         if not Command.objects.filter(pk=self.pk, state=self.State.TIMED_OUT).update(**values):
             return False
         self._assign(values)
@@ -188,6 +188,7 @@ class Command(models.Model):
     def _assign(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
             setattr(self, name, value)
+        del self.ended_at  # told by the database, to who asks
         metrics.command_ended(self.action, values)
 
 
@@ -232,7 +233,7 @@ class RefusedConnectionQuerySet(models.QuerySet["RefusedConnection"]):
     def record(self, *, identity: str, address: str, reason: str, path: str, protocols: str, count: int) -> None:
         """Count a refused handshake on the row of its kind; a flood of new kinds is counted on one row."""
         known = {"identity": identity, "address": address, "reason": reason}
-        counted = {"count": F("count") + count, "last_at": timezone.now(), "path": path, "protocols": protocols}
+        counted = {"count": F("count") + count, "last_at": Now(), "path": path, "protocols": protocols}
         if self.filter(**known).update(**counted):
             return
         if self.filter(address=address).count() >= RefusedConnection.ROWS_PER_ADDRESS or (
@@ -244,7 +245,7 @@ class RefusedConnectionQuerySet(models.QuerySet["RefusedConnection"]):
                 return
         try:
             with transaction.atomic():
-                self.create(**known, path=counted["path"], protocols=counted["protocols"], count=count)
+                self.create(**known, **{**counted, "count": count}, first_at=Now())
         except IntegrityError:
             self.filter(**known).update(**counted)
 

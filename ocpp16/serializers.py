@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
 from rest_framework.serializers import ValidationError
+
+from apikeys.clock import now
 
 from . import payloads, times
 from .charging_profiles import PURPOSES, ChargingProfileSerializer, check_for_connector, check_for_start
@@ -140,7 +141,7 @@ class ReserveNowSerializer(CommandSerializer):
     parent_id_tag = IdTagText(required=False)
 
     def validate_expiry_date(self, expiry_date: datetime) -> datetime:
-        if expiry_date <= timezone.now():
+        if expiry_date <= now():
             raise ValidationError("Must be in the future.")
         return expiry_date
 

@@ -9,9 +9,9 @@ from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from apikeys.clock import now
 from apikeys.models import AlreadyRevoked, ApiKey
 from apikeys.scopes import SCOPES
 
@@ -32,7 +32,7 @@ class ApiKeyForm(ModelForm):
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
-        if "expires_at" in self.changed_data and expires_at is not None and expires_at <= timezone.now():
+        if "expires_at" in self.changed_data and expires_at is not None and expires_at <= now():
             raise forms.ValidationError("The expiry must be in the future.")
         return expires_at
 
@@ -54,7 +54,7 @@ class StateFilter(admin.SimpleListFilter):
             case "revoked":
                 return queryset.exclude(revoked_at=None)
             case "expired":
-                return queryset.filter(expires_at__lte=timezone.now(), revoked_at=None)
+                return queryset.filter(expires_at__lte=now(), revoked_at=None)
         return queryset
 
 

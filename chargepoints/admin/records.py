@@ -4,11 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apikeys.admin.display import chip, pretty
 from apikeys.admin.tenancy import ChargePointOrganizationFilter, OrganizationFilter, ReadOnlyAdmin, TenantAdmin
+from apikeys.clock import now
 from chargepoints.models import ChargingProfile, ConnectorStatus, IdTag, Notification, Reservation, SecurityEvent
 
 from .export import export_as_csv
@@ -43,7 +43,7 @@ class IdTagAdmin(TenantAdmin):
 
     @admin.display(description="status", ordering="status")
     def status_chip(self, id_tag: Any) -> SafeString:
-        return chip(id_tag.authorization(timezone.now()).status)
+        return chip(id_tag.authorization(now()).status)
 
 
 @admin.register(Reservation)

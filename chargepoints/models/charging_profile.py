@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
@@ -38,7 +39,7 @@ class ChargingProfileQuerySet(ChargePointOwnedQuerySet["ChargingProfile"]):
 
     def clear(self) -> int:
         """End these profiles; returns how many were active."""
-        return self.active().update(cleared_at=timezone.now())
+        return self.active().update(cleared_at=Now())
 
 
 class ChargingProfile(models.Model):

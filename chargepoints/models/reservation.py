@@ -3,8 +3,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 
 from .authorization import ID_TAG_LENGTH
@@ -40,7 +42,7 @@ class ReservationQuerySet(ChargePointOwnedQuerySet["Reservation"]):
     def end(self, charge_point: ChargePoint, reservation_id: int, state: str) -> bool:
         """Move an active reservation to `state`; False where none is active under this id."""
         active = self.filter(charge_point=charge_point, reservation_id=reservation_id, state=Reservation.State.ACTIVE)
-        return bool(active.update(state=state, ended_at=timezone.now()))
+        return bool(active.update(state=state, ended_at=Now()))
 
 
 class Reservation(models.Model):
@@ -73,6 +75,6 @@ class Reservation(models.Model):
     @property
     def current_state(self) -> str:
         """`active`, `cancelled`, `used`, or `expired` once its time has passed unused."""
-        if self.state == self.State.ACTIVE and self.expires_at <= timezone.now():
+        if self.state == self.State.ACTIVE and self.expires_at <= now():
             return "expired"
         return str(self.state)

@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 
 from .charge_point import ChargePoint
@@ -232,7 +233,7 @@ class Transaction(models.Model):
     @property
     def duration_seconds(self) -> int:
         """Whole seconds from start to stop, or to now; never negative."""
-        end = self.stopped_at or timezone.now()
+        end = self.stopped_at or now()
         return max(0, int((end - self.started_at).total_seconds()))
 
     def is_start(self, charge_point: ChargePoint, mark: uuid.UUID) -> bool:

@@ -6,11 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from django.utils import timezone
 
 from chargepoints.models import ChargePoint
 from ocpp16.models import Command
@@ -87,7 +90,9 @@ async def test_keeps_leases_timeouts_and_idle_sockets(
                 for client in clients:
                     await answered(one, client)
             await times_out(its_own, clients[2])
-            assert_shifted(hours)
+            await assert_shifted(its_own, hours)
+            await reserves(its_own, clients[0])
+            await locks_out([jumping, deployment.workers[0]], f"nobody {hours}")
         assert_all_live(clients)
         await asyncio.sleep(max(0, opened + scale(30, 300) - time.monotonic()))  # what is waited for is that nothing is
         assert_all_live(idle)
@@ -111,11 +116,42 @@ async def times_out(api: httpx2.AsyncClient, client: ChargePointClient) -> None:
     await client.expect("Reset")
 
 
-def assert_shifted(hours: int) -> None:
-    """The worker ended the newest command by its own clock; the database's made it."""
+async def assert_shifted(api: httpx2.AsyncClient, hours: int) -> None:
+    """The worker dates its cookies by its own clock, and its commands' ends by the database's."""
+    page = await api.get("/admin/login/")
+    cookie = SimpleCookie(page.headers["Set-Cookie"])["csrftoken"]
+    dated_at = parsedate_to_datetime(cookie["expires"]) - timedelta(seconds=int(cookie["max-age"]))
+    assert abs(dated_at - timezone.now() - timedelta(hours=hours)) < timedelta(minutes=1)
     command = Command.objects.latest("created_at")
     assert command.ended_at is not None
-    assert abs(command.ended_at - command.created_at - timedelta(hours=hours)) < timedelta(minutes=1)
+    assert timedelta() <= command.ended_at - command.created_at < timedelta(minutes=1)
+
+
+async def reserves(api: httpx2.AsyncClient, client: ChargePointClient) -> None:
+    """What ends in half an hour may be reserved until then, and what ended half an hour ago may not."""
+    body = {"charge_point_id": client.identity, "connector_id": 1, "id_tag": "TAG", "reservation_id": 1}
+    moments = {minutes: timezone.now() + timedelta(minutes=minutes) for minutes in (-30, 30)}
+    url = "/api/v1/ocpp16/reserve_now"
+    refused = await api.post(url, json={**body, "expiry_date": moments[-30].isoformat()})
+    assert refused.status_code == 400
+    sending = asyncio.create_task(api.post(url, json={**body, "expiry_date": moments[30].isoformat()}))
+    await (await client.expect("ReserveNow")).reply(status="Accepted")
+    assert (await sending).status_code == 200
+
+
+async def locks_out(servers: list[ServerProcess], name: str) -> None:
+    """Ten failed logins, in turn on one worker and the other, lock the name out on both for a quarter of an hour."""
+    async with httpx2.AsyncClient(timeout=30) as client:
+        answers = [await fail(client, server, name) for server in servers * 6]
+    assert [answer.status_code for answer in answers] == [200] * 9 + [429] * 3
+    assert all(880 < int(answer.headers["Retry-After"]) <= 900 for answer in answers[9:])
+
+
+async def fail(client: httpx2.AsyncClient, server: ServerProcess, name: str) -> httpx2.Response:
+    url = f"http://127.0.0.1:{server.port}/admin/login/"
+    await client.get(url)
+    form = {"username": name, "password": "wrong", "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+    return await client.post(url, data=form)
 
 
 async def answered(api: httpx2.AsyncClient, client: ChargePointClient) -> None:

@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from apikeys.models import ApiKey
 from apikeys.scopes import SCOPES
-from chargepoints.models import ChargePoint, IdTag
+from chargepoints.models import ChargePoint, IdTag, Reservation, Transaction
 from ocpp16.models import Command, Message
 from ocpp16.retention import prune
+from ocpp16.serializers import ReserveNowSerializer
+from tests.dynamo.test_logins import fail, quick_hashes  # noqa: F401  a fixture
 
 from .asking import handled
 
@@ -105,3 +107,33 @@ def test_keys_and_tags_expire_when_they_should(organization: Any, make_charge_po
 def test_charge_points_are_told_the_right_time(make_charge_point: Any, wrong_clock: Any) -> None:
     payload = handled(make_charge_point(), "Heartbeat", {})
     assert abs(datetime.fromisoformat(payload["currentTime"]) - real_now()) < HALF_AN_HOUR
+
+
+def test_a_reservation_must_end_in_the_future(make_charge_point: Any, wrong_clock: Any) -> None:
+    body = {"charge_point_id": "CP", "connector_id": 1, "id_tag": "TAG", "reservation_id": 1}
+    for moment, is_valid in ((real_now() + HALF_AN_HOUR, True), (real_now() - HALF_AN_HOUR, False)):
+        assert ReserveNowSerializer(data={**body, "expiry_date": moment.isoformat()}).is_valid() == is_valid
+        reservation = Reservation(expires_at=moment)
+        assert reservation.current_state == ("active" if is_valid else "expired")
+
+
+def test_a_session_lasts_from_its_start_to_now(make_charge_point: Any, wrong_clock: Any) -> None:
+    assert Transaction(started_at=real_now()).duration_seconds < 60
+    assert abs(Transaction(started_at=real_now() - HALF_AN_HOUR).duration_seconds - 1800) < 60
+
+
+@pytest.mark.parametrize("state", ["timed_out", "lost"])
+def test_a_command_ends_after_it_was_made(make_charge_point: Any, wrong_clock: Any, state: str) -> None:
+    command = Command.objects.create(charge_point=make_charge_point(), **RESET)
+    assert command.end(state)
+    assert command.ended_at is not None
+    command.refresh_from_db()
+    assert timedelta() <= command.ended_at - command.created_at < HALF_AN_HOUR
+
+
+def test_a_lockout_counts_the_failures_of_every_process_and_ends_in_time(db: None, wrong_clock: Any) -> None:
+    assert fail(9).status_code == 200
+    wrong_clock.undo()
+    locked = fail(1)
+    assert locked.status_code == 429
+    assert 890 <= int(locked.headers["Retry-After"]) <= 900

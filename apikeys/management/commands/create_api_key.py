@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
+from apikeys.clock import now
 from apikeys.management.organizations import find_organization, refuse
 from apikeys.models import ApiKey
 from apikeys.scopes import SCOPES
@@ -41,6 +41,6 @@ def expiry(text: str | None) -> datetime | None:
     except ValueError:
         raise CommandError(f"--expires must be a date and time in ISO 8601, not {text!r}.") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment <= timezone.now():
+    if moment <= now():
         raise CommandError(f"--expires must lie in the future, not at {text}.")
     return moment

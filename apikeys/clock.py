@@ -1,0 +1,41 @@
+"""The time that all processes share: the database's. That of their machines may differ, and jump."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import connection
+
+# How long the monotonic clock may go on alone.
+LOOK_SECONDS = 10
+QUESTIONS = {"postgresql": "SELECT statement_timestamp()", "sqlite": "SELECT strftime('%Y-%m-%dT%H:%M:%fZ')"}
+
+
+class Look(NamedTuple):
+    """What the database's clock showed at a moment of the monotonic clock."""
+
+    moment: float
+    time: datetime
+
+
+_last: Look | None = None
+
+
+def now() -> datetime:
+    """The database's time, to be compared with what expires."""
+    global _last
+    last = _last
+    if last is None or time.monotonic() - last.moment > LOOK_SECONDS:
+        last = _last = look()
+    return last.time + timedelta(seconds=time.monotonic() - last.moment)
+
+
+def look() -> Look:
+    asked_at = time.monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute(QUESTIONS[connection.vendor])
+        (told,) = cursor.fetchone()
+    # It was read between the question and the answer.
+    return Look((asked_at + time.monotonic()) / 2, datetime.fromisoformat(str(told)))
