@@ -13,7 +13,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import daphne.server
+from django.conf import settings
 from django.db import connections
+from django.utils.module_loading import import_string
 from twisted.internet import defer
 
 from ocpp16.journal import journal
@@ -184,17 +186,16 @@ def give_up() -> None:
 def serve(
     host: str,
     port: int,
+    application: str = settings.ASGI_APPLICATION,
     *,
     on_ready: Callable[[], None] | None = None,
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM; runs the coroutines that `beside` makes on the same loop while it serves."""
-    from .asgi import application
-
     check_port(host, port)
     allow_many_sockets()
     connections.close_all()  # this thread asks the database no more, and would keep a connection
-    server = Server(reading(application), host, port, on_ready, beside)
+    server = Server(reading(import_string(application)), host, port, on_ready, beside)
     server.run()
     close_pools()
     if server.failure:

@@ -19,12 +19,17 @@ commands = [
     for name, endpoint in COMMANDS.items()
 ]
 
-urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+# What every process answers that listens at all.
+probes = (
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
-    path("doctor", proxy.seen, name="doctor"),
     path("metrics", metrics.metrics, name="metrics"),
+)
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    *probes,
+    path("doctor", proxy.seen, name="doctor"),
     path("admin/", admin.site.urls),
     *commands,
     path(

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from django.db import Error
+from prometheus_client import Counter
 
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
@@ -22,21 +23,25 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 5
 DAY = 24 * 3600
 
+rows = Counter("dynamo_worker_rows", "Rows that were seen to beside the sockets, by duty.", ["duty"])
+failures = Counter("dynamo_worker_failures", "Duties beside the sockets that failed and are tried again.", ["duty"])
+
 
 class Duty(NamedTuple):
     """A row of DUTIES. `batch` claims and does some of the work and returns how much; 0 where nothing is left."""
 
+    name: str
     done: str
     seconds: float  # until it is looked at again
     batch: Callable[[], int]
 
 
 DUTIES = (
-    Duty("leases that ran out were ended", 10, ChargePoint.objects.end_leases),
-    Duty("forgotten commands were ended", 15, Command.objects.end_forgotten),
-    Duty("transactions were matched with their stops", 60, match_overtaken_stops),
-    Duty("forgotten transactions were closed as inferred", 60, infer_stops),
-    Duty("old rows of logs were deleted", DAY, prune),
+    Duty("leases", "leases that ran out were ended", 10, ChargePoint.objects.end_leases),
+    Duty("commands", "forgotten commands were ended", 15, Command.objects.end_forgotten),
+    Duty("stops", "transactions were matched with their stops", 60, match_overtaken_stops),
+    Duty("transactions", "forgotten transactions were closed as inferred", 60, infer_stops),
+    Duty("logs", "old rows of logs were deleted", DAY, prune),
 )
 
 
@@ -57,9 +62,11 @@ async def attend(duty: Duty, threads: ThreadPoolExecutor) -> None:
         try:
             await fulfil(duty, threads)
         except Error as error:
+            failures.labels(duty.name).inc()
             logger.warning("Nobody knows how many %s: %s", duty.done, error)
             seconds = min(seconds, RETRY_SECONDS)
         except Exception:
+            failures.labels(duty.name).inc()
             logger.exception("Nobody knows how many %s", duty.done)
         await asyncio.sleep(seconds)
 
@@ -69,5 +76,6 @@ async def fulfil(duty: Duty, threads: ThreadPoolExecutor) -> None:
     count = 0
     while done := await in_database(duty.batch, threads=threads):
         count += done
+        rows.labels(duty.name).inc(done)
     if count:
         logger.info("%d %s", count, duty.done)

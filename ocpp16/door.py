@@ -40,6 +40,7 @@ class Porter:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(ADMITTING_THREADS, thread_name_prefix="database-door")
         self._waiting = 0
+        metrics.handshakes.set_function(lambda: self._waiting)
 
     async def admit(self, knock: Knock) -> ChargePoint:
         if self._waiting >= MAXIMUM_WAITING:

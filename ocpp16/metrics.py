@@ -17,6 +17,7 @@ ACTIONS = frozenset({*CHARGE_POINT_ACTIONS, *COMMAND_ACTIONS})
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 connected = Gauge("dynamo_charge_points_connected", "Charge points with a socket on this process.")
+handshakes = Gauge("dynamo_handshakes_waiting", "Handshakes that wait to be let in or refused.")
 inbound = Gauge("dynamo_inbound_messages_waiting", "Messages of charge points that wait to be handled.")
 outgoing = Gauge("dynamo_commands_waiting", "Commands that wait for the one in flight, or for room in the second.")
 

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from tests.conftest import Servers
+from tests.metrics import Read, moves_of
 from tests.servers import STOP_SECONDS, ServerProcess
 
 from .services import PostgreSQLServer, RedisServer, missing
@@ -156,6 +157,12 @@ def servers(transactional_db: None, server_processes: Servers) -> Iterator[Serve
     """The running servers, on a database that is emptied after the test, even if that took it away meanwhile."""
     yield server_processes
     connection.close()
+
+
+@pytest.fixture
+def moved(deployment: Deployment, servers: Servers) -> Read:
+    """By how much the two workers together have moved a metric in this test, as in tests/metrics.py."""
+    return moves_of(deployment.workers[:WORKERS])
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from chargepoints.models import ChargePoint
 from tests.conftest import eventually
+from tests.metrics import read_at
 from tests.servers import ServerProcess
 
 from .conftest import Deployment
@@ -24,12 +26,15 @@ LEASES = 1_200
 EXIT_SECONDS = 15
 
 
+@dataclass
 class WorkerProcess(ServerProcess):
     """One process of what is done beside the sockets."""
 
+    listens: bool = False
+
     @property
     def arguments(self) -> list[str]:
-        return ["worker"]
+        return ["worker", "--port", str(self.port)] if self.listens else ["worker"]
 
     def is_ready(self) -> bool:
         return "Dynamo works beside the sockets." in self.log.read_text()
@@ -40,13 +45,13 @@ class WorkerProcess(ServerProcess):
 
 
 @pytest.fixture
-def beside(deployment: Deployment, servers: Any) -> Iterator[Callable[[], WorkerProcess]]:
+def beside(deployment: Deployment, servers: Any) -> Iterator[Callable[..., WorkerProcess]]:
     """Launches processes."""
     launched: list[WorkerProcess] = []
 
-    def launch() -> WorkerProcess:
-        log = deployment.logs / f"beside-{time.monotonic_ns()}.log"
-        launched.append(WorkerProcess(str(connection.settings_dict["NAME"]), log, deployment.environment))
+    def launch(listens: bool = False) -> WorkerProcess:
+        log, name = deployment.logs / f"beside-{time.monotonic_ns()}.log", str(connection.settings_dict["NAME"])
+        launched.append(WorkerProcess(name, log, deployment.environment, listens=listens))
         launched[-1].launch()
         return launched[-1]
 
@@ -62,7 +67,7 @@ def lapse() -> None:
     ChargePoint.objects.update(channel_name="ocpp16.dead", online_until=ran_out_at, disconnected_at=None)
 
 
-async def test_share_the_work(beside: Callable[[], WorkerProcess], organization: Any) -> None:
+async def test_share_the_work(beside: Callable[..., WorkerProcess], organization: Any) -> None:
     rows = [ChargePoint(organization=organization, identity=f"DEAD-{number}") for number in range(LEASES)]
     ChargePoint.objects.bulk_create(rows)
     lapse()
@@ -75,9 +80,9 @@ async def test_share_the_work(beside: Callable[[], WorkerProcess], organization:
 
 
 async def test_go_on_after_the_database_was_away(
-    deployment: Deployment, beside: Callable[[], WorkerProcess], make_charge_point: Any
+    deployment: Deployment, beside: Callable[..., WorkerProcess], make_charge_point: Any
 ) -> None:
-    process = beside()
+    process = beside(listens=True)
     await asyncio.to_thread(process.wait)
     async with gone(deployment.postgresql):
         await eventually(lambda: "WARNING dynamo.worker" in process.log.read_text(), 30)
@@ -85,6 +90,9 @@ async def test_go_on_after_the_database_was_away(
     row = make_charge_point()
     lapse()
     await eventually(lambda: ChargePoint.objects.get(pk=row.pk).disconnected_at, 30)
+    read = read_at(process.port)
+    assert read("dynamo_worker_failures_total") >= 1
+    await eventually(lambda: read("dynamo_worker_rows_total", duty="leases") == 1)
     told_at = time.monotonic()
     assert await asyncio.to_thread(process.stop) == 0
     assert time.monotonic() - told_at < EXIT_SECONDS

@@ -106,6 +106,13 @@ def test_waits_for_what_it_needs() -> None:
     assert OURS["migrate"]["depends_on"] == {"postgresql": {"condition": "service_healthy"}}
 
 
+def test_every_server_listens_where_its_health_is_asked_for() -> None:
+    port = instructions("EXPOSE")[0]
+    assert f"127.0.0.1:{port}/" in instructions("HEALTHCHECK")[0]
+    assert SERVICES["worker"]["command"] == ["worker", "--host", "0.0.0.0", "--port", port]
+    assert [name for name, service in OURS.items() if service.get("healthcheck")] == ["migrate"]
+
+
 def test_believes_the_proxy_and_no_other_container() -> None:
     (network,) = COMPOSE["networks"]["default"]["ipam"]["config"]
     proxy = SERVICES["proxy"]["networks"]["default"]["ipv4_address"]

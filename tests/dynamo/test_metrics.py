@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.charge_point import CallErrorReceived, ChargePointClient
 from tests.conftest import eventually
+from tests.metrics import Read, read_at
 from tests.ocpp16.knocking import status_of
 from tests.servers import ServerProcess
 
@@ -27,24 +27,6 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 TOKEN = "a-token-of-an-operator"
 START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
 RESET = "/api/v1/ocpp16/reset"
-
-Read = Callable[..., float]
-
-
-def values(text: str) -> dict[tuple[str, frozenset[Any]], float]:
-    families = text_string_to_metric_families(text)
-    return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
-
-
-def read_at(port: int) -> Read:
-    """Reads one value from a server's metrics, 0 where there is none yet."""
-
-    def read(name: str, **labels: str) -> float:
-        response = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=10)
-        assert response.status_code == 200
-        return values(response.text).get((name, frozenset(labels.items())), 0.0)
-
-    return read
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import httpx2
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -23,6 +24,7 @@ from dynamo import worker
 from dynamo.reachability import is_alone
 from dynamo.worker import Duty
 from tests.conftest import eventually
+from tests.ocpp16.knocking import status_of
 from tests.servers import ROOT, ServerProcess, running
 
 
@@ -46,7 +48,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     @asynccontextmanager
     async def attend(*batches: Callable[[], int]) -> AsyncIterator[asyncio.Task[None]]:
-        monkeypatch.setattr(worker, "DUTIES", [Duty("things were done", 0.01, batch) for batch in batches])
+        monkeypatch.setattr(worker, "DUTIES", [Duty("things", "things were done", 0.01, batch) for batch in batches])
         task = asyncio.create_task(worker.run())
         yield task
         if not task.cancelling():
@@ -120,6 +122,27 @@ async def test_is_done_by_the_server_that_is_alone(
     with running(server):
         await eventually(lambda: ChargePoint.objects.get(pk=row.pk).disconnected_at)
     assert server.process.returncode == 0
+
+
+class WorkerProcess(ServerProcess):
+    """What is done beside the sockets, and where that is asked about."""
+
+    @property
+    def arguments(self) -> list[str]:
+        return ["worker", "--port", str(self.port)]
+
+
+async def test_answers_probes_and_nothing_else(transactional_db: None, tmp_path: Path) -> None:
+    process = WorkerProcess(str(connection.settings_dict["NAME"]), tmp_path / "worker.log")
+    with running(process), httpx2.Client(base_url=f"http://127.0.0.1:{process.port}") as client:
+        assert "dynamo_worker_rows_total" in client.get("/metrics").text
+        assert client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 403
+        assert client.get("/readyz").status_code == 200
+        for path in ("/", "/admin/login/", "/api/v1/ocpp16/charge_points/status", "/doctor"):
+            assert client.get(path).status_code == 404
+        assert await status_of(process.port, "/ocpp16/CP") == 404
+    assert process.process.returncode == 0
+    assert "Traceback" not in process.log.read_text()
 
 
 def test_is_refused_beside_a_server_that_must_be_alone(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ def port_number(text: str) -> int:
     return int(text)
 
 
-def add_address_arguments(parser: ArgumentParser) -> None:
+def add_address_arguments(parser: ArgumentParser, port: int | None = 8000) -> None:
+    """--host and --port; without a default port, a process listens only if it is given one."""
     parser.add_argument("--host", default="127.0.0.1", help="The address to listen on; 0.0.0.0 for all of IPv4.")
-    parser.add_argument("--port", default=8000, type=port_number)
+    parser.add_argument("--port", default=port, type=port_number)
 
 
 class Command(BaseCommand):
