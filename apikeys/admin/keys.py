@@ -7,7 +7,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
 
@@ -16,6 +15,7 @@ from apikeys.models import AlreadyRevoked, ApiKey
 from apikeys.scopes import SCOPES
 
 from . import once
+from .asking import ask
 from .display import chip
 from .tenancy import OrganizationFilter, TenantAdmin
 
@@ -151,15 +151,11 @@ class ApiKeyAdmin(TenantAdmin):
         return api_key
 
     def _confirm(self, request: HttpRequest, api_key: Any, verb: str) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"{verb} {api_key}?",
-            "opts": self.opts,
-            "original": api_key,
-            "verb": verb,
-            "mark": once.new_mark(),
-        }
-        return TemplateResponse(request, "admin/apikeys/apikey/confirm.html", context)
+        explanation = "Requests with this key are refused within a second."
+        if verb == "Rotate":
+            explanation += " A new key with the same name, scopes and expiry takes its place; it is shown once."
+        title, mark = f"{verb} {api_key}?", once.new_mark()
+        return ask(request, api_key, title=title, submit=f"{verb} the key", explanation=explanation, mark=mark)
 
     def _show(self, request: HttpRequest, api_key: Any, secret: str) -> HttpResponse:
         return once.show_once(

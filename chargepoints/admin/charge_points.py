@@ -8,12 +8,12 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from apikeys.admin import once
+from apikeys.admin.asking import ask
 from apikeys.admin.display import chip
 from apikeys.admin.tenancy import OrganizationFilter, ReadOnlyInline, TenantAdmin
 from chargepoints.credentials import generate_password
@@ -207,17 +207,15 @@ class ChargePointAdmin(TenantAdmin):
         return self.show_password(request, charge_point, secret)
 
     def _ask_for_password(self, request: HttpRequest, charge_point: Any, form: PasswordForm) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"New password for {charge_point}",
-            "opts": self.opts,
-            "original": charge_point,
-            "form": form,
-            "mark": once.new_mark(),
-            "explanation": "The old password is refused from now on; a live connection stays until it closes.",
-            "submit": "Set password",
-        }
-        return TemplateResponse(request, "admin/ask.html", context)
+        return ask(
+            request,
+            charge_point,
+            title=f"New password for {charge_point}",
+            submit="Set password",
+            form=form,
+            explanation="The old password is refused from now on; a live connection stays until it closes.",
+            mark=once.new_mark(),
+        )
 
     def show_password(self, request: HttpRequest, charge_point: Any, secret: str) -> HttpResponse:
         """The one page that shows a charge point's password, with what else is typed into the hardware."""

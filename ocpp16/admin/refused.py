@@ -8,12 +8,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apikeys.admin import once
+from apikeys.admin.asking import ask
 from apikeys.admin.tenancy import ReadOnlyAdmin, only_organization, visible
 from apikeys.models import Organization
 from chargepoints.credentials import generate_password
@@ -124,17 +124,9 @@ class RefusedConnectionAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(charge_points.page_of(charge_point))
 
     def _ask(self, request: HttpRequest, refused: Any, form: AdoptForm) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Adopt {refused.identity}",
-            "opts": self.opts,
-            "original": refused,
-            "form": form,
-            "mark": once.new_mark(),
-            "explanation": f"Refused {refused.count} times, last from {refused.address}: {refused.reason}.",
-            "submit": "Adopt",
-        }
-        return TemplateResponse(request, "admin/ask.html", context)
+        explanation = f"Refused {refused.count} times, last from {refused.address}: {refused.reason}."
+        title, mark = f"Adopt {refused.identity}", once.new_mark()
+        return ask(request, refused, title=title, submit="Adopt", form=form, explanation=explanation, mark=mark)
 
     def _may_adopt(self, request: HttpRequest) -> bool:
         return request.user.has_perm("chargepoints.add_chargepoint")

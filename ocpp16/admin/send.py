@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from apikeys.admin.asking import ask
 from apikeys.admin.tenancy import visible
 from chargepoints.models import ChargePoint
 from ocpp16 import dispatch
@@ -46,23 +46,15 @@ def send_view(request: HttpRequest, charge_point_id: int, kind: str) -> HttpResp
         raise Http404
     form = FORMS[kind](charge_point, request.POST or None)
     if not form.is_valid():
-        return ask(request, charge_point, form)
+        return ask_for(request, charge_point, form)
     messages.add_message(request, *send(request, charge_point, form))
     return HttpResponseRedirect(reverse("admin:chargepoints_chargepoint_change", args=[charge_point.pk]))
 
 
-def ask(request: HttpRequest, charge_point: ChargePoint, form: CommandForm) -> HttpResponse:
+def ask_for(request: HttpRequest, charge_point: ChargePoint, form: CommandForm) -> HttpResponse:
     offline = "" if charge_point.is_online else "The charge point is offline now: nothing can be sent. "
-    context = {
-        **admin.site.each_context(request),
-        "title": f"{form.title}: {charge_point}",
-        "opts": ChargePoint._meta,
-        "original": charge_point,
-        "form": form,
-        "explanation": f"{offline}{form.explanation}",
-        "submit": form.title,
-    }
-    return TemplateResponse(request, "admin/ask.html", context)
+    title, explanation = f"{form.title}: {charge_point}", f"{offline}{form.explanation}"
+    return ask(request, charge_point, title=title, submit=form.title, form=form, explanation=explanation)
 
 
 def send(request: HttpRequest, charge_point: ChargePoint, form: CommandForm) -> tuple[int, str]:
