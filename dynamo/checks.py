@@ -7,14 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
+from django.db import connection
+
+from .reachability import is_layer_in_memory
 
 
 @register(Tags.compatibility)
 def channel_layer_spans_processes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """PostgreSQL is there for several processes; the in-memory layer reaches only its own."""
-    services = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
-    in_memory = settings.CHANNEL_LAYERS["default"]["BACKEND"].endswith("InMemoryChannelLayer")
-    if services and in_memory:
+    if connection.vendor == "postgresql" and is_layer_in_memory():
         hint = "A second process will be refused until REDIS_URL is set for both."
         return [checks.Warning("Commands reach only charge points of the same process.", hint=hint, id="dynamo.W001")]
     return []
@@ -30,7 +31,7 @@ def hosts_are_named(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def services_are_there(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    if connection.vendor == "sqlite":
         hint = "Set DATABASE_URL and REDIS_URL to start a second process, and so to upgrade without a break."
         return [checks.Info("SQLite serves one process.", hint=hint, id="dynamo.I001")]
     return []

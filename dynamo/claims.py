@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.db import connection
 
+from .reachability import is_layer_in_memory
+
 SECONDS = 3
 ADVISORY_LOCK = int.from_bytes(b"dynamo")
 # So that the claim of a machine that lost its power ends, too.
@@ -34,8 +36,7 @@ def claim_database() -> None:
     """Share the database with processes that all have Redis; with the layer in memory, have it alone."""
     import psycopg
 
-    in_memory = settings.CHANNEL_LAYERS["default"]["BACKEND"].endswith("InMemoryChannelLayer")
-    lock = "pg_advisory_lock" if in_memory else "pg_advisory_lock_shared"
+    lock = "pg_advisory_lock" if is_layer_in_memory() else "pg_advisory_lock_shared"
     params = connection.get_connection_params()
     params["options"] = f"{params.get('options', '')} {KEEPALIVES} -c lock_timeout={SECONDS}s"
     claim = psycopg.connect(**{**params, "autocommit": True})

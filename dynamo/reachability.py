@@ -55,8 +55,12 @@ def require_redis(url: str) -> None:
 
 def is_alone() -> bool:
     """Whether no other process can take part: on SQLite, or with the channel layer in memory."""
-    services = (settings.DATABASES["default"]["ENGINE"], settings.CHANNEL_LAYERS["default"]["BACKEND"])
-    return any(service.endswith(("sqlite3", "InMemoryChannelLayer")) for service in services)
+    return connection.vendor == "sqlite" or is_layer_in_memory()
+
+
+def is_layer_in_memory() -> bool:
+    """Whether commands reach only the charge points of their own process."""
+    return str(settings.CHANNEL_LAYERS["default"]["BACKEND"]).endswith("InMemoryChannelLayer")
 
 
 def require_migrations() -> None:
