@@ -17,7 +17,7 @@ from django.db import IntegrityError, OperationalError, connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 
 from .charge_point import ChargePointClient
-from .servers import ServerProcess
+from .servers import ServerProcess, running
 
 # Tests talk to servers asynchronously and look into the database between; there is no loop to block.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -92,6 +92,29 @@ def server_processes(
         process.stop()
     with django_db_blocker.unblock():
         end_other_sessions()
+
+
+@pytest.fixture(scope="module")
+def own_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    return dict(request.module.ENVIRONMENT)
+
+
+@pytest.fixture(scope="module")
+def own_process(
+    django_db_setup: None,
+    django_db_blocker: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    own_environment: dict[str, str],
+) -> Iterator[ServerProcess]:
+    log = tmp_path_factory.mktemp("own") / "server.log"
+    with running(ServerProcess(str(connection.settings_dict["NAME"]), log, own_environment)) as process:
+        yield process
+
+
+@pytest.fixture
+def server(transactional_db: None, own_process: ServerProcess) -> ServerProcess:
+    """A server of the module's own, with its ENVIRONMENT, on a database that is emptied after the test."""
+    return own_process
 
 
 def end_other_sessions() -> None:

@@ -88,10 +88,10 @@ class ServerProcess:
 
 
 @contextmanager
-def running(server: ServerProcess) -> Iterator[None]:
+def running(server: ServerProcess) -> Iterator[ServerProcess]:
     """It serves, until this is left."""
     server.start()
     try:
-        yield
+        yield server
     finally:
         server.stop()

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from django.db import connection
 
 from apikeys.models import ApiKey
 from dynamo.logs import JSONFormatter, LineFormatter
@@ -87,23 +86,8 @@ def test_refuses_a_format_that_it_does_not_know(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=["json", "line"])
-def process(
-    request: pytest.FixtureRequest,
-    django_db_setup: None,
-    django_db_blocker: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Any:
-    log = tmp_path_factory.mktemp("logs") / "server.log"
-    environment = {"DYNAMO_LOG_FORMAT": request.param}
-    process = ServerProcess(str(connection.settings_dict["NAME"]), log, environment)
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def server(transactional_db: None, process: ServerProcess) -> ServerProcess:
-    return process
+def own_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {"DYNAMO_LOG_FORMAT": request.param}
 
 
 async def lines(server: ServerProcess, *words: str) -> list[str]:

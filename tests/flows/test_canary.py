@@ -28,6 +28,7 @@ from tests.world import superuser
 
 API = "/api/v1/ocpp16"
 METRICS_TOKEN = "canary-of-the-metrics"
+ENVIRONMENT = {"DYNAMO_LOG_LEVEL": "DEBUG", "DYNAMO_METRICS_TOKEN": METRICS_TOKEN}
 # Where the name belongs; failures are counted by it, so the database has it, but the log need not.
 TYPED = "my-password-by-mistake"
 
@@ -57,23 +58,6 @@ def spellings(secret: str) -> set[str]:
     # What is the same in Base64 whatever stands before and after.
     inside = {base64.b64encode(b"x" * skipped + secret.encode()).decode()[4:-4] for skipped in range(3)}
     return {secret, secret.encode().hex(), *inside}
-
-
-@pytest.fixture(scope="module")
-def process(
-    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    log = tmp_path_factory.mktemp("canary") / "server.log"
-    environment = {"DYNAMO_LOG_LEVEL": "DEBUG", "DYNAMO_METRICS_TOKEN": METRICS_TOKEN}
-    process = ServerProcess(str(connection.settings_dict["NAME"]), log, environment)
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def server(transactional_db: None, process: ServerProcess) -> ServerProcess:
-    return process
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import SecurityProfile
@@ -21,25 +19,14 @@ from .knocking import knock, status_of
 
 KEY = "key-of-16-bytes."
 HEADER = "X-Client-Certificate"
+ENVIRONMENT = {"DYNAMO_PROXY_ADDRESSES": "127.0.0.0/9, 192.0.2.1", "DYNAMO_CLIENT_CERTIFICATE_HEADER": HEADER}
 numbers = itertools.count(1)
 STRANGER = "127.200.0.1"  # no proxy
 
 
-@pytest.fixture(scope="module")
-def process(
-    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    log = tmp_path_factory.mktemp("proxied") / "server.log"
-    environment = {"DYNAMO_PROXY_ADDRESSES": "127.0.0.0/9, 192.0.2.1", "DYNAMO_CLIENT_CERTIFICATE_HEADER": HEADER}
-    process = ServerProcess(str(connection.settings_dict["NAME"]), log, environment)
-    process.start()
-    yield process
-    process.stop()
-
-
 @pytest.fixture
-def port(transactional_db: None, process: ServerProcess) -> int:
-    return process.port
+def port(server: ServerProcess) -> int:
+    return server.port
 
 
 def forwarded(proto: str, address: str = "203.0.113.7") -> str:
