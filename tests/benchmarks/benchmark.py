@@ -1,0 +1,68 @@
+"""The benchmark as a whole: what is chosen is measured, told and written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.deployed.services import missing
+from tests.servers import ROOT
+
+from . import plot, report
+from .loads import LOADS
+from .measuring import measure, say
+from .sizes import Sizes
+from .systems import SETUPS
+
+FOREIGN = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+
+
+def run(sizes: Sizes, *, setups: list[str], only: list[str], label: str, files: dict[str, str]) -> str:
+    """Measure, write the files (`json`, `svg`) and return the report as text."""
+    forget_set_up()
+    results = measure(usable(setups), chosen(only, sizes), sizes)
+    found = {"label": label or version(), "machine": machine(), "date": time.strftime("%Y-%m-%d"), "setups": results}
+    if files["json"]:
+        Path(files["json"]).write_text(json.dumps(found, indent=1) + "\n")
+    if files["svg"]:
+        Path(files["svg"]).write_text(plot.svg(found))
+    return report.text(found)
+
+
+def forget_set_up() -> None:
+    """Nothing of the caller's set-up may decide what is measured."""
+    for name in [*os.environ]:
+        if name in FOREIGN or name.startswith("DYNAMO_"):
+            del os.environ[name]
+
+
+def usable(setups: list[str]) -> list[str]:
+    """Those set-ups, or all that this machine has the programs for."""
+    if missing() and "production" not in setups:
+        say(f"Without the production set-up: it needs {missing()} on this machine.")
+        return setups or ["embedded"]
+    return setups or [*SETUPS]
+
+
+def chosen(only: list[str], sizes: Sizes) -> list[str]:
+    """The loads named, whole or by how their names begin, that have something to do."""
+    names = [name for name in LOADS if not only or name.startswith(tuple(only))]
+    return [name for name in names if sizes.idle_many or name != "idle_many"]
+
+
+def version() -> str:
+    git = ["git", "describe", "--always", "--dirty"]
+    found = subprocess.run(git, cwd=ROOT, capture_output=True, text=True)
+    return f"Dynamo {found.stdout.strip()}".strip()
+
+
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names: list[Any] = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.machine()
+    return f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}"

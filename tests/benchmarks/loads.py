@@ -1,0 +1,151 @@
+"""The loads: what is driven, and what must be there before."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from .job import Figures
+from .rows import CHARGING
+from .sizes import Sizes
+from .systems import Product, System
+
+STATUS = "/api/v1/ocpp16/charge_points/status"
+PER_PAGE = 50
+_batches = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Load:
+    """A row of LOADS. `measure` is one round on a system; `prepare` comes before the first on the product."""
+
+    title: str
+    measure: Callable[[System, Sizes], Figures]
+    prepare: Callable[[Product, Sizes], Any] = lambda system, sizes: None
+    has_bare: bool = False  # whether the bare server can do it as well
+    is_fresh: bool = False  # whether each round is about processes that have just begun: memory is kept for later
+    rounds: Callable[[Sizes], int] = lambda sizes: sizes.rounds
+
+
+def charge_points(count: Callable[[Sizes], int]) -> Callable[[Product, Sizes], None]:
+    """Have so many provisioned."""
+
+    def prepare(system: Product, sizes: Sizes) -> None:
+        system.rows("charge_points", "LOAD", count(sizes))
+
+    return prepare
+
+
+def calls(title: str, script: str, calls_each: int = 1) -> Load:
+    """Charge points that send one CALL after another."""
+
+    def measure(system: System, sizes: Sizes) -> Figures:
+        options = {"connections": sizes.connections, "warm_up": sizes.warm_up, "seconds": sizes.seconds}
+        return system.drive("calls", script=script, calls_each=calls_each, prefix="LOAD", **options)
+
+    return Load(title, measure, charge_points(lambda sizes: sizes.connections), has_bare=True)
+
+
+def connections(title: str, driver: str, count: Callable[[Sizes], int], **options: Any) -> Load:
+    """Many connections to one worker."""
+
+    def measure(system: System, sizes: Sizes) -> Figures:
+        return system.drive(driver, prefix="LOAD", count=count(sizes), seconds=sizes.idle_seconds)
+
+    return Load(title, measure, charge_points(count), has_bare=True, **options)
+
+
+def commands(title: str, at_once: Callable[[Sizes], int]) -> Load:
+    def measure(system: Any, sizes: Sizes) -> Figures:
+        options = {"warm_up": sizes.warm_up, "seconds": sizes.seconds, "at_once": at_once(sizes)}
+        return system.drive("commands", prefix="LOAD", key=system.key("LOAD"), count=sizes.commanded, **options)
+
+    return Load(title, measure, charge_points(lambda sizes: sizes.commanded))
+
+
+def in_flight(system: Any, sizes: Sizes) -> Figures:
+    return system.drive("in_flight", prefix="LOAD", key=system.key("LOAD"), count=sizes.in_flight)
+
+
+def boots(system: Any, sizes: Sizes) -> Figures:
+    """On charge points that are new in every round."""
+    prefix = f"NEW{next(_batches)}"
+    if not isinstance(system, Product):
+        return system.drive("boots", prefix=prefix, count=sizes.boots)
+    system.rows("charge_points", prefix, sizes.boots)
+    figures = system.drive("boots", prefix=prefix, count=sizes.boots)
+    return {**figures, "lost": 2 * sizes.boots - system.rows("connectors", prefix)}
+
+
+def status_page(index: int, kind: str, query: str, one_in: int) -> Load:
+    """A page of the fleet, of which the query finds `one_in`; `{last}` stands for the number of the last page."""
+
+    def measure(system: Any, sizes: Sizes) -> Figures:
+        path = f"{STATUS}?{query}".format(last=ceil(sizes.fleets[index] / one_in / PER_PAGE))
+        figures = system.drive("requests", key=system.key("FLEET"), path=path, count=sizes.requests)
+        return {**figures, "queries": system.rows("queries", path, system.key("FLEET"))}
+
+    def prepare(system: Product, sizes: Sizes) -> None:
+        system.rows("fleet", "FLEET", sizes.fleets[index])
+
+    return Load(f"status page{kind}, {{fleets[{index}]:,}} charge points", measure, prepare)
+
+
+def active_transactions(index: int) -> Load:
+    def measure(system: Any, sizes: Sizes) -> Figures:
+        path = "/api/v1/ocpp16/active_transactions/METERED-000000"
+        return system.drive("requests", key=system.key("METERED"), path=path, count=sizes.requests)
+
+    def prepare(system: Product, sizes: Sizes) -> None:
+        system.rows("meter_values", "METERED", sizes.meter_values[index])
+
+    return Load(f"active transactions, {{meter_values[{index}]:,}} meter values", measure, prepare)
+
+
+def day(system: Any, sizes: Sizes) -> Figures:
+    return system.drive("day", prefix="LOAD", key=system.key("LOAD"), count=sizes.day, seconds=sizes.day_seconds)
+
+
+KINDS = {
+    "": ("", "", 1),
+    "_last": (", last", "page={last}", 1),
+    "_filtered": (", filtered", "status=Charging", CHARGING),
+    "_filtered_last": (", filtered, last", "status=Charging&page={last}", CHARGING),
+}
+FLEETS = ("small", "middle", "large")
+
+LOADS: dict[str, Load] = {
+    "heartbeat": calls("Heartbeat", "heartbeats"),
+    "meter_values": calls("MeterValues, 6 samples", "meter_values"),
+    "session": calls("StartTransaction + StopTransaction", "sessions", calls_each=2),
+    "status": calls("StatusNotification", "statuses"),
+    "command": commands("command, one at a time", lambda sizes: 1),
+    "commands": commands("commands, {commands_at_once} at once", lambda sizes: sizes.commands_at_once),
+    "in_flight": Load(
+        "{in_flight:,} commands in flight, answered after 1 s",
+        in_flight,
+        charge_points(lambda sizes: sizes.in_flight),
+        is_fresh=True,
+    ),
+    "idle": connections("{idle:,} idle connections", "idle", lambda sizes: sizes.idle, is_fresh=True),
+    "idle_many": connections("{idle_many:,} idle connections", "idle", lambda sizes: sizes.idle_many, is_fresh=True),
+    "handshakes": connections("handshakes, one worker", "handshakes", lambda sizes: sizes.handshakes),
+    "boots": Load("first boots with two StatusNotifications", boots, has_bare=True),
+    "day": Load(
+        "mixed day, {day:,} charge points",
+        day,
+        charge_points(lambda sizes: sizes.day),
+        rounds=lambda sizes: sizes.day_rounds,
+        is_fresh=True,
+    ),
+    **{
+        f"page_{fleet}{name}": status_page(index, *kind)
+        for index, fleet in enumerate(FLEETS)
+        for name, kind in KINDS.items()
+    },
+    "active_few": active_transactions(0),
+    "active_many": active_transactions(1),
+}

@@ -1,0 +1,111 @@
+"""What the measurement must show, and whether it does."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .job import Figures
+from .measuring import Results
+
+
+class Target(NamedTuple):
+    """A bound on a figure of a load: at least it where that is a rate, else at most.
+
+    `times`: a multiple of the same figure of another load, or of `bare`.
+    """
+
+    load: str
+    figure: str
+    limit: float
+    times: str = ""
+    embedded: float | None = None  # the limit there, where it does not follow
+
+    @property
+    def is_least(self) -> bool:
+        return self.figure == "rate"
+
+    def limit_of(self, setup: str) -> float:
+        if setup != "embedded":
+            return self.limit
+        if self.embedded is not None:
+            return self.embedded
+        # Embedded must reach half of the rates, so that a call may cost it twice as much.
+        if self.is_least:
+            return self.limit / 2
+        return self.limit * 2 if self.figure in ("cpu", "seconds") else self.limit
+
+    def measured(self, loads: dict[str, Any]) -> float | None:
+        """The figure, or how many times the other it is; None where something was not measured."""
+        own = figure(loads, self.load, "product", self.figure)
+        if not self.times or own is None:
+            return own
+        other = (self.load, "bare") if self.times == "bare" else (self.times, "product")
+        floor = figure(loads, *other, self.figure)
+        return own / floor if floor else None
+
+
+def figure(loads: dict[str, Any], load: str, of: str, name: str) -> float | None:
+    figures: Figures = loads.get(load, {}).get(of, {})
+    return figures.get(name)
+
+
+PAGES = ("", "_last", "_filtered", "_filtered_last")
+TARGETS = (
+    Target("heartbeat", "cpu", 3.5, "bare"),
+    Target("heartbeat", "cpu", 0.4),
+    Target("meter_values", "cpu", 8, "bare"),
+    Target("meter_values", "cpu", 0.9),
+    Target("session", "cpu", 35, "bare"),
+    Target("session", "cpu", 4),
+    Target("status", "cpu", 10, "bare"),
+    Target("command", "p50", 9, embedded=6),
+    Target("commands", "cpu", 7),
+    Target("commands", "rate", 250),
+    Target("in_flight", "seconds", 4),
+    Target("in_flight", "kilobytes", 60),
+    Target("idle", "kilobytes", 2, "bare"),
+    Target("idle", "kilobytes", 30),
+    Target("idle", "percent", 2),
+    Target("idle_many", "kilobytes", 2, "bare"),
+    Target("idle_many", "kilobytes", 30),
+    Target("idle_many", "percent", 2),
+    Target("handshakes", "rate", 250),
+    Target("boots", "rate", 150),
+    Target("boots", "lost", 0),
+    *(Target(f"page_large{page}", "p50", 1.5, f"page_small{page}") for page in PAGES),
+    *(Target(f"page_large{page}", "queries", 3) for page in PAGES),
+    Target("active_many", "p50", 1.2, "active_few"),
+    Target("day", "p99", 250),
+    Target("day", "growth", 3),
+)
+
+
+class Verdict(NamedTuple):
+    """`by`: by how much of the limit it was missed, or met with room to spare, in percent."""
+
+    setup: str
+    load: str
+    target: Target
+    measured: float | None
+    limit: float
+    is_met: bool
+    by: float
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """Of every target whose load was run; what failed missed its target."""
+    return [
+        verdict(setup, loads, target)
+        for setup, loads in results.items()
+        for target in TARGETS
+        if target.load in loads and ("failed" in loads[target.load] or target.measured(loads) is not None)
+    ]
+
+
+def verdict(setup: str, loads: dict[str, Any], target: Target) -> Verdict:
+    measured, limit = target.measured(loads), target.limit_of(setup)
+    name = loads[target.load]["title"]
+    if measured is None:
+        return Verdict(setup, name, target, None, limit, False, 0)
+    over = measured - limit if not target.is_least else limit - measured
+    return Verdict(setup, name, target, measured, limit, over <= 0, 100 * abs(over) / (limit or 1))
