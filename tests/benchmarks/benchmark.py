@@ -42,11 +42,11 @@ def forget_set_up() -> None:
 
 
 def usable(setups: list[str]) -> list[str]:
-    """Those set-ups, or all that this machine has the programs for."""
-    if missing() and "production" not in setups:
-        say(f"Without the production set-up: it needs {missing()} on this machine.")
-        return setups or ["embedded"]
-    return setups or [*SETUPS]
+    """Those set-ups, or all, of which this machine has the programs."""
+    if not missing():
+        return setups or [*SETUPS]
+    say(f"Without the production set-up: it needs {missing()} on this machine.")
+    return [setup for setup in setups or SETUPS if setup != "production"]
 
 
 def chosen(only: list[str], sizes: Sizes) -> list[str]:

@@ -38,7 +38,6 @@ async def day(job: Job) -> Figures:
     await end(tasks)
     return window.figures(len(window.latencies)) | {
         "commands_p99": latency(commanded).get("p99", 0),
-        "megabytes": held[-1] / 1e6,
         "growth": 100 * (mean(held[-SLICES // 4 :]) / mean(held[SLICES // 4 : SLICES // 2]) - 1),
     }
 

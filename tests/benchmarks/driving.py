@@ -10,7 +10,7 @@ from typing import Any
 from .charge_point import ChargePoint
 from .day import day
 from .http import HttpConnection
-from .job import Failed, Figures, Job, Window
+from .job import Failed, Figures, Job, Window, latency
 from .work import command, connected, end, gather, go_on, timed
 
 
@@ -88,7 +88,7 @@ async def idle(job: Job) -> Figures:
     if any(charge_point.socket.closed.done() for charge_point in charge_points):
         raise Failed("The server closed idle sockets.")
     share = 100 * sum(window.cpu.values()) / window.seconds
-    return {"kilobytes": each / 1000, "percent": share * 1000 / job.count}
+    return {"megabytes": window.megabytes, "kilobytes": each / 1000, "percent": share * 1000 / job.count}
 
 
 async def commands(job: Job) -> Figures:
@@ -135,14 +135,18 @@ async def watch(job: Job, held: list[int]) -> None:
 
 
 async def requests(job: Job) -> Figures:
-    """One caller asks the same again and again."""
+    """One caller asks for each of the paths in turn, again and again."""
     caller = await HttpConnection.open(job.http[0], job.key)
-    for _ in range(3):
-        await caller.get(job.path)
+    latencies: dict[str, list[float]] = {name: [] for name in job.paths}
+    for path in job.paths.values():
+        await caller.get(path)
     with Window(job) as window:
         for _ in range(job.count):
-            await timed(caller.get(job.path), job.latencies)
-    return window.figures(job.count)
+            for name, path in job.paths.items():
+                await timed(caller.get(path), latencies[name])
+        job.latencies.extend(itertools.chain(*latencies.values()))
+    medians = {f"p50_{name}": latency(seconds)["p50"] for name, seconds in latencies.items()}
+    return {**window.figures(len(window.latencies)), **medians}
 
 
 DRIVERS: dict[str, Callable[[Job], Awaitable[Figures]]] = {

@@ -60,14 +60,15 @@ class Window:
         after = processes.cpu_seconds(self.job.processes)
         self.cpu = {name: after[name] - before for name, before in self.cpu_before.items()}
         self.latencies = sorted(self.job.latencies)
+        self.megabytes = self.job.application() / 1e6
 
     def figures(self, count: float) -> Figures:
         """Of `count` units of work: their rate, the latencies of what they consist of, and milliseconds of CPU each."""
         if not count:
             raise Failed("Nothing was answered.")
         parts = {f"cpu_{name}": 1000 * seconds / count for name, seconds in self.cpu.items()}
-        total = {"cpu": sum(parts.values()), "client": 1000 * self.client / count}
-        return {"rate": count / self.seconds, **latency(self.latencies), **total, **parts}
+        whole = {"cpu": sum(parts.values()), "client": 1000 * self.client / count, "megabytes": self.megabytes}
+        return {"rate": count / self.seconds, **latency(self.latencies), **whole, **parts}
 
 
 def latency(seconds: list[float]) -> Figures:

@@ -80,24 +80,31 @@ def boots(system: Any, sizes: Sizes) -> Figures:
     return {**figures, "lost": 2 * sizes.boots - system.rows("connectors", prefix)}
 
 
-def status_page(index: int, kind: str, query: str, one_in: int) -> Load:
-    """A page of the fleet, of which the query finds `one_in`; `{last}` stands for the number of the last page."""
+def status_pages(index: int) -> Load:
+    """The first and the last page of the fleet, and of those of it that charge."""
 
     def measure(system: Any, sizes: Sizes) -> Figures:
-        path = f"{STATUS}?{query}".format(last=ceil(sizes.fleets[index] / one_in / PER_PAGE))
-        figures = system.drive("requests", key=system.key("FLEET"), path=path, count=sizes.requests)
-        return {**figures, "queries": system.rows("queries", path, system.key("FLEET"))}
+        count, key = sizes.fleets[index], system.key("FLEET")
+        last, last_charging = ceil(count / PER_PAGE), ceil(count / CHARGING / PER_PAGE)
+        paths = {
+            "first": STATUS,
+            "last": f"{STATUS}?page={last}",
+            "filtered": f"{STATUS}?status=Charging",
+            "filtered_last": f"{STATUS}?status=Charging&page={last_charging}",
+        }
+        figures = system.drive("requests", key=key, paths=paths, count=sizes.requests)
+        return {**figures, "queries": max(system.rows("queries", path, key) for path in paths.values())}
 
     def prepare(system: Product, sizes: Sizes) -> None:
         system.rows("fleet", "FLEET", sizes.fleets[index])
 
-    return Load(f"status page{kind}, {{fleets[{index}]:,}} charge points", measure, prepare)
+    return Load(f"status pages, {{fleets[{index}]:,}} charge points", measure, prepare)
 
 
 def active_transactions(index: int) -> Load:
     def measure(system: Any, sizes: Sizes) -> Figures:
-        path = "/api/v1/ocpp16/active_transactions/METERED-000000"
-        return system.drive("requests", key=system.key("METERED"), path=path, count=sizes.requests)
+        paths = {"only": "/api/v1/ocpp16/active_transactions/METERED-000000"}
+        return system.drive("requests", key=system.key("METERED"), paths=paths, count=sizes.requests)
 
     def prepare(system: Product, sizes: Sizes) -> None:
         system.rows("meter_values", "METERED", sizes.meter_values[index])
@@ -108,14 +115,6 @@ def active_transactions(index: int) -> Load:
 def day(system: Any, sizes: Sizes) -> Figures:
     return system.drive("day", prefix="LOAD", key=system.key("LOAD"), count=sizes.day, seconds=sizes.day_seconds)
 
-
-KINDS = {
-    "": ("", "", 1),
-    "_last": (", last", "page={last}", 1),
-    "_filtered": (", filtered", "status=Charging", CHARGING),
-    "_filtered_last": (", filtered, last", "status=Charging&page={last}", CHARGING),
-}
-FLEETS = ("small", "middle", "large")
 
 LOADS: dict[str, Load] = {
     "heartbeat": calls("Heartbeat", "heartbeats"),
@@ -141,11 +140,9 @@ LOADS: dict[str, Load] = {
         rounds=lambda sizes: sizes.day_rounds,
         is_fresh=True,
     ),
-    **{
-        f"page_{fleet}{name}": status_page(index, *kind)
-        for index, fleet in enumerate(FLEETS)
-        for name, kind in KINDS.items()
-    },
+    "pages_small": status_pages(0),
+    "pages_middle": status_pages(1),
+    "pages_large": status_pages(2),
     "active_few": active_transactions(0),
     "active_many": active_transactions(1),
 }

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .job import Figures
 from .measuring import Results
 from .targets import Verdict, verdicts
 
 UNITS = {
     "cpu": "ms CPU",
     "p50": "ms p50",
+    "p50_first": "ms p50, first page",
+    "p50_last": "ms p50, last page",
+    "p50_filtered": "ms p50, first page of those that charge",
+    "p50_filtered_last": "ms p50, last page of those that charge",
     "p99": "ms p99",
     "rate": "/s",
     "seconds": "s",
@@ -20,18 +25,7 @@ UNITS = {
     "queries": "queries",
     "growth": "% more memory",
 }
-HEAD = (
-    "load",
-    "per second",
-    "p50 ms",
-    "p99 ms",
-    "CPU ms",
-    "of it PostgreSQL",
-    "Redis",
-    "bare CPU ms",
-    "times bare",
-    "memory",
-)
+HEAD = ("load", "per second", "p50 ms", "p99 ms", "CPU ms", "of it PostgreSQL", "of it Redis", "memory MB", "further")
 
 
 def text(report: dict[str, Any]) -> str:
@@ -44,22 +38,22 @@ def text(report: dict[str, Any]) -> str:
 
 
 def row(load: dict[str, Any]) -> list[str]:
+    """A load's figures, with those that bare has as well as multiples of them."""
     if "failed" in load:
         return [load["title"], "failed", *[""] * (len(HEAD) - 2)]
     product, bare = load["product"], load.get("bare", {})
-    names = ("rate", "p50", "p99", "cpu", "cpu_postgresql", "cpu_redis")
-    cells = [number(product.get(name)) for name in names]
-    ratio = product["cpu"] / bare["cpu"] if bare.get("cpu") and "cpu" in product else None
-    return [load["title"], *cells, number(bare.get("cpu")), number(ratio), memory(product, bare)]
+    names = ("rate", "p50", "p99", "cpu", "cpu_postgresql", "cpu_redis", "megabytes")
+    return [load["title"], *(beside(product.get(name), bare.get(name)) for name in names), further(product, bare)]
 
 
-def memory(product: dict[str, float], bare: dict[str, float]) -> str:
-    if "growth" in product:
-        return f"{product['megabytes']:.0f} MB, {product['growth']:+.1f} %"
-    if "kilobytes" not in product:
-        return ""
-    beside = f" (bare {number(bare['kilobytes'])})" if bare else ""
-    return f"{number(product['kilobytes'])} kB each{beside}"
+def beside(value: float | None, floor: float | None) -> str:
+    return f"{number(value)} ({number(value / floor)} x)" if value is not None and floor else number(value)
+
+
+def further(product: Figures, bare: Figures) -> str:
+    """What only some loads are about."""
+    names = ("seconds", "kilobytes", "percent", "queries", "growth", "lost")
+    return ", ".join(f"{beside(product[name], bare.get(name))} {UNITS[name]}" for name in names if name in product)
 
 
 def judged(verdict: Verdict) -> list[str]:

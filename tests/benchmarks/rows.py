@@ -1,6 +1,7 @@
 """What is in the database before a load begins, written straight into it; in a process on the system's settings.
 
-`python -m tests.benchmarks.rows FUNCTION ARGUMENTS` takes a JSON list and prints JSON.
+`python -m tests.benchmarks.rows` takes, a line each, a function's name with its arguments as a JSON list, and prints
+its result as JSON.
 """
 
 from __future__ import annotations
@@ -136,13 +137,15 @@ def queries(path: str, key: str) -> int:
     return sum("chargepoints_" in query["sql"] for query in captured)
 
 
-def main(name: str, arguments: str) -> None:
+def main() -> None:
     functions: dict[str, Any] = {
         function.__name__: function for function in (api_key, charge_points, fleet, meter_values, connectors, queries)
     }
     django.setup()
-    print(json.dumps(functions[name](*json.loads(arguments))))
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        print(json.dumps(functions[name](*arguments)), flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -22,7 +22,12 @@ from .job import Failed, Figures
 
 WORKERS = 2
 START_SECONDS = 30
-SETTLED, SETTLE_SECONDS = 0.05, 60
+SETTLED, SETTLE_SECONDS = 0.03, 60
+
+
+def module(name: str) -> list[str]:
+    """The command that runs a module of the benchmark."""
+    return [sys.executable, "-m", f"{__package__}.{name}"]
 
 
 class System:
@@ -39,30 +44,23 @@ class System:
         """Have it loaded by a process of its own; raises Failed for what the server did not do."""
         where = {"urls": self.urls, "http": self.http, "processes": self.processes}
         job = json.dumps({"driver": driver, "options": options, **where})
-        figures = run("client", [], os.environ, job)
+        ended = subprocess.run(module("client"), cwd=ROOT, input=job, capture_output=True, text=True)
+        if ended.returncode:
+            raise Failed((ended.stderr.strip().splitlines() or [f"The client ended with {ended.returncode}."])[-1])
         self.settle()
-        return figures
+        return json.loads(ended.stdout)
 
     def settle(self) -> None:
         """Wait until it has nothing left to do for the last load: its sockets have only just closed."""
         deadline, used = time.monotonic() + SETTLE_SECONDS, self.used()
         while time.monotonic() < deadline:
-            time.sleep(1)
+            time.sleep(0.5)
             before, used = used, self.used()
             if used - before < SETTLED:
                 return
 
     def used(self) -> float:
         return sum(processes.cpu_seconds(self.processes).values())
-
-
-def run(module: str, arguments: list[str], environment: Any, given: str = "") -> Any:
-    """What a module of the benchmark prints as JSON; raises Failed with the last line that it complained with."""
-    command = [sys.executable, "-m", f"{__package__}.{module}", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, input=given, capture_output=True, text=True)
-    if ended.returncode:
-        raise Failed((ended.stderr.strip().splitlines() or [f"{module} ended with {ended.returncode}"])[-1])
-    return json.loads(ended.stdout)
 
 
 class Bare(System):
@@ -76,7 +74,7 @@ class Bare(System):
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", f"{__package__}.bare", str(self.port)], cwd=ROOT)
+        self.process = subprocess.Popen([*module("bare"), str(self.port)], cwd=ROOT)
         self.processes = {"application": [self.process.pid]}
         deadline = time.monotonic() + START_SECONDS
         with socket.socket() as probe:
@@ -120,7 +118,10 @@ class Product(System):
         }
         self.keys: dict[str, str] = {}
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-        subprocess.run(migrate, cwd=ROOT, env={**os.environ, **self.environment}, check=True)
+        whole = {**os.environ, **self.environment}
+        subprocess.run(migrate, cwd=ROOT, env=whole, check=True)
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.writer = subprocess.Popen(module("rows"), cwd=ROOT, env=whole, **pipes)
         self.start()
 
     def start(self) -> None:
@@ -149,7 +150,11 @@ class Product(System):
 
     def rows(self, function: str, *arguments: Any) -> Any:
         """The result of a function of rows.py, run on this system's database."""
-        return run("rows", [function, json.dumps(arguments)], {**os.environ, **self.environment})
+        assert self.writer.stdin is not None
+        assert self.writer.stdout is not None
+        self.writer.stdin.write(json.dumps([function, *arguments]) + "\n")
+        self.writer.stdin.flush()
+        return json.loads(self.writer.stdout.readline())
 
     def key(self, prefix: str) -> str:
         """An API key to the charge points whose identities begin so."""
@@ -199,6 +204,8 @@ def product(name: str, *arguments: Any) -> Iterator[Product]:
         yield system
     finally:
         system.stop()
+        system.writer.terminate()
+        system.writer.wait()
 
 
 SETUPS = {"embedded": embedded, "production": production}

@@ -49,7 +49,6 @@ def figure(loads: dict[str, Any], load: str, of: str, name: str) -> float | None
     return figures.get(name)
 
 
-PAGES = ("", "_last", "_filtered", "_filtered_last")
 TARGETS = (
     Target("heartbeat", "cpu", 3.5, "bare"),
     Target("heartbeat", "cpu", 0.4),
@@ -63,17 +62,17 @@ TARGETS = (
     Target("commands", "rate", 250),
     Target("in_flight", "seconds", 4),
     Target("in_flight", "kilobytes", 60),
-    Target("idle", "kilobytes", 2, "bare"),
-    Target("idle", "kilobytes", 30),
-    Target("idle", "percent", 2),
-    Target("idle_many", "kilobytes", 2, "bare"),
-    Target("idle_many", "kilobytes", 30),
-    Target("idle_many", "percent", 2),
+    *(Target(load, "percent", 2, "bare") for load in ("idle", "idle_many")),
+    *(Target(load, "percent", 2) for load in ("idle", "idle_many")),
+    *(Target(load, "kilobytes", 30) for load in ("idle", "idle_many")),
     Target("handshakes", "rate", 250),
     Target("boots", "rate", 150),
     Target("boots", "lost", 0),
-    *(Target(f"page_large{page}", "p50", 1.5, f"page_small{page}") for page in PAGES),
-    *(Target(f"page_large{page}", "queries", 3) for page in PAGES),
+    *(
+        Target("pages_large", f"p50_{page}", 1.5, "pages_small")
+        for page in ("first", "last", "filtered", "filtered_last")
+    ),
+    Target("pages_large", "queries", 3),
     Target("active_many", "p50", 1.2, "active_few"),
     Target("day", "p99", 250),
     Target("day", "growth", 3),

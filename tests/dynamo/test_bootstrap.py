@@ -50,9 +50,10 @@ def test_installs_nothing_at_the_next_start(made: Project) -> None:
     assert (started.stdout, started.stderr) == (f"1.0 {made.environment} up\n", "")
 
 
-def test_adds_the_development_requirements_for_tests(copy: Project) -> None:
+@pytest.mark.parametrize("command", ["test", "benchmark"])
+def test_adds_the_development_requirements_for_tests_and_benchmarks(copy: Project, command: str) -> None:
     assert not list(copy.environment.glob("lib/python3*/site-packages/extra.py"))
-    assert copy.run("test").returncode == 0
+    assert copy.run(command).returncode == 0
     assert list(copy.environment.glob("lib/python3*/site-packages/extra.py"))
     assert copy.run("up").stderr == ""
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+import sys
 from argparse import ArgumentParser
 from dataclasses import replace
 from typing import Any
@@ -27,6 +29,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, size: str | None, rounds: int | None, **options: Any) -> None:
         from tests.benchmarks import benchmark, sizes
 
+        # Told to end, it ends what it started, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         chosen = getattr(sizes, size or "FULL")
         files = {name: options[name] for name in ("json", "svg")}
         self.stdout.write(
