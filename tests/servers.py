@@ -87,6 +87,20 @@ class ServerProcess:
         return self.process.wait(STOP_SECONDS)
 
 
+@dataclass
+class WorkerProcess(ServerProcess):
+    """One process of what is done beside the sockets; `listens` has it serve its metrics."""
+
+    listens: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        return ["worker", "--port", str(self.port)] if self.listens else ["worker"]
+
+    def is_ready(self) -> bool:
+        return "Dynamo works beside the sockets." in self.log.read_text()
+
+
 @contextmanager
 def running(server: ServerProcess) -> Iterator[ServerProcess]:
     """It serves, until this is left."""

@@ -12,7 +12,6 @@ from django.db import connection, models
 from django.db import transaction as database
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet

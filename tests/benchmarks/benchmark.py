@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -15,7 +16,7 @@ from tests.servers import ROOT
 
 from . import plot, report
 from .loads import LOADS
-from .measuring import measure, say
+from .measuring import Results, measure, say
 from .sizes import Sizes
 from .systems import SETUPS
 
@@ -25,13 +26,22 @@ FOREIGN = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
 def run(sizes: Sizes, *, setups: list[str], only: list[str], label: str, files: dict[str, str]) -> str:
     """Measure, write the files (`json`, `svg`) and return the report as text."""
     forget_set_up()
-    results = measure(usable(setups), chosen(only, sizes), sizes)
+    logging.disable(logging.INFO)
+    results: Results = {}
     found = {"label": label or version(), "machine": machine(), "date": time.strftime("%Y-%m-%d"), "setups": results}
+    for setup in usable(setups):
+        results[setup] = {}
+        for name, result in measure(setup, chosen(only, sizes), sizes):
+            results[setup][name] = result
+            write(files, found)  # a long run that is interrupted leaves what it has
+    return report.text(found)
+
+
+def write(files: dict[str, str], found: dict[str, Any]) -> None:
     if files["json"]:
         Path(files["json"]).write_text(json.dumps(found, indent=1) + "\n")
     if files["svg"]:
         Path(files["svg"]).write_text(plot.svg(found))
-    return report.text(found)
 
 
 def forget_set_up() -> None:

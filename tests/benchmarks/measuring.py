@@ -19,18 +19,12 @@ from .systems import SETUPS, Bare, Product, System, bare
 Results = dict[str, dict[str, dict[str, Any]]]
 
 
-def measure(setups: list[str], names: list[str], sizes: Sizes) -> Results:
-    return {setup: dict(of_setup(setup, names, sizes)) for setup in setups}
-
-
-def of_setup(setup: str, names: list[str], sizes: Sizes) -> Iterator[tuple[str, dict[str, Any]]]:
+def measure(setup: str, names: list[str], sizes: Sizes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name of each load with its result, as soon as there is one."""
     say(f"{setup}: starting ...")
     # Not below a folder of one user alone: PostgreSQL runs as another where this runs as root.
-    with (
-        TemporaryDirectory(prefix="dynamo-benchmark-") as folder,
-        SETUPS[setup](Path(folder)) as system,
-        bare() as floor,
-    ):
+    folder = TemporaryDirectory(prefix="dynamo-benchmark-")
+    with folder as path, SETUPS[setup](Path(path)) as system, bare() as floor:
         for number, name in enumerate(names, 1):
             say(f"{setup}, {number} of {len(names)}: {title(LOADS[name], sizes)}")
             try:

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.deployed.services import PostgreSQLServer, RedisServer
-from tests.servers import ROOT, ServerProcess, free_port
+from tests.servers import ROOT, ServerProcess, WorkerProcess, free_port
 
 from . import processes
 from .job import Failed, Figures
@@ -92,17 +92,6 @@ class Bare(System):
         self.start()
 
 
-class BesideProcess(ServerProcess):
-    """What is done beside the sockets, where several processes serve."""
-
-    @property
-    def arguments(self) -> list[str]:
-        return ["worker"]
-
-    def is_ready(self) -> bool:
-        return "Dynamo works beside the sockets." in self.log.read_text()
-
-
 class Product(System):
     """The product as users run it, on a data folder and, in production, on services of its own."""
 
@@ -117,15 +106,14 @@ class Product(System):
             **services,
         }
         self.keys: dict[str, str] = {}
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+        self.servers: list[ServerProcess] = []
         whole = {**os.environ, **self.environment}
-        subprocess.run(migrate, cwd=ROOT, env=whole, check=True)
+        subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=whole, check=True)
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.writer = subprocess.Popen(module("rows"), cwd=ROOT, env=whole, **pipes)
-        self.start()
 
     def start(self) -> None:
-        kinds = [ServerProcess] if not self.groups else [*[ServerProcess] * WORKERS, BesideProcess]
+        kinds = [ServerProcess] if not self.groups else [*[ServerProcess] * WORKERS, WorkerProcess]
         self.servers = [
             kind("", self.folder / f"server-{number}.log", self.environment) for number, kind in enumerate(kinds)
         ]
@@ -133,7 +121,7 @@ class Product(System):
             server.launch()
         for server in self.servers:
             server.wait()
-        ports = [server.port for server in self.servers if not isinstance(server, BesideProcess)]
+        ports = [server.port for server in self.servers if not isinstance(server, WorkerProcess)]
         self.urls = [f"ws://127.0.0.1:{port}/ocpp16" for port in ports]
         self.http = [f"http://127.0.0.1:{port}" for port in ports]
         self.processes = {"application": [server.process.pid for server in self.servers], **self.groups}
@@ -182,25 +170,26 @@ def embedded(folder: Path) -> Iterator[Product]:
 @contextmanager
 def production(folder: Path) -> Iterator[Product]:
     """Two workers and the process beside them, on a PostgreSQL and a Redis that do nothing else."""
-    database, layer = PostgreSQLServer(folder), RedisServer(folder)
-    database.create()
-    database.start()
-    try:
+    with ExitStack() as services:
+        database, layer = PostgreSQLServer(folder), RedisServer(folder)
+        database.create()
+        database.start()
+        services.callback(database.stop)
         layer.start()
+        services.callback(layer.kill)
         database.create_database("benchmark")
         urls = {"DATABASE_URL": database.url("benchmark"), "REDIS_URL": layer.url}
         postmaster = int((database.data / "postmaster.pid").read_text().splitlines()[0])
-        with product("production", folder, urls, {"postgresql": [postmaster], "redis": [layer.process.pid]}) as system:
-            yield system
-    finally:
-        layer.kill()
-        database.stop()
+        yield services.enter_context(
+            product("production", folder, urls, {"postgresql": [postmaster], "redis": [layer.process.pid]})
+        )
 
 
 @contextmanager
 def product(name: str, *arguments: Any) -> Iterator[Product]:
     system = Product(name, *arguments)
     try:
+        system.start()
         yield system
     finally:
         system.stop()

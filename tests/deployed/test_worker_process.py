@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,7 @@ from django.utils import timezone
 from chargepoints.models import ChargePoint
 from tests.conftest import eventually
 from tests.metrics import read_at
-from tests.servers import ServerProcess
+from tests.servers import WorkerProcess
 
 from .conftest import Deployment
 from .services import gone
@@ -26,32 +25,20 @@ LEASES = 1_200
 EXIT_SECONDS = 15
 
 
-@dataclass
-class WorkerProcess(ServerProcess):
-    """One process of what is done beside the sockets."""
-
-    listens: bool = False
-
-    @property
-    def arguments(self) -> list[str]:
-        return ["worker", "--port", str(self.port)] if self.listens else ["worker"]
-
-    def is_ready(self) -> bool:
-        return "Dynamo works beside the sockets." in self.log.read_text()
-
+class CountedWorker(WorkerProcess):
     def ended(self) -> int:
         """How many leases it says that it ended."""
         return sum(map(int, re.findall(r"(\d+) leases that ran out were ended", self.log.read_text())))
 
 
 @pytest.fixture
-def beside(deployment: Deployment, servers: Any) -> Iterator[Callable[..., WorkerProcess]]:
+def beside(deployment: Deployment, servers: Any) -> Iterator[Callable[..., CountedWorker]]:
     """Launches processes."""
-    launched: list[WorkerProcess] = []
+    launched: list[CountedWorker] = []
 
-    def launch(listens: bool = False) -> WorkerProcess:
+    def launch(listens: bool = False) -> CountedWorker:
         log, name = deployment.logs / f"beside-{time.monotonic_ns()}.log", str(connection.settings_dict["NAME"])
-        launched.append(WorkerProcess(name, log, deployment.environment, listens=listens))
+        launched.append(CountedWorker(name, log, deployment.environment, listens=listens))
         launched[-1].launch()
         return launched[-1]
 
@@ -67,7 +54,7 @@ def lapse() -> None:
     ChargePoint.objects.update(channel_name="ocpp16.dead", online_until=ran_out_at, disconnected_at=None)
 
 
-async def test_share_the_work(beside: Callable[..., WorkerProcess], organization: Any) -> None:
+async def test_share_the_work(beside: Callable[..., CountedWorker], organization: Any) -> None:
     rows = [ChargePoint(organization=organization, identity=f"DEAD-{number}") for number in range(LEASES)]
     ChargePoint.objects.bulk_create(rows)
     lapse()
@@ -80,7 +67,7 @@ async def test_share_the_work(beside: Callable[..., WorkerProcess], organization
 
 
 async def test_go_on_after_the_database_was_away(
-    deployment: Deployment, beside: Callable[..., WorkerProcess], make_charge_point: Any
+    deployment: Deployment, beside: Callable[..., CountedWorker], make_charge_point: Any
 ) -> None:
     process = beside(listens=True)
     await asyncio.to_thread(process.wait)
