@@ -20,7 +20,7 @@ SECRET_KEY_LENGTH = 50
 PLACEHOLDER = re.compile(r"change.?me|django-insecure|secret.?key|your.?secret|placeholder|example", re.IGNORECASE)
 # Options of libpq that end the wait for a server whose machine or network has gone; the last is in milliseconds.
 VANISHED_SERVER = {
-    "connect_timeout": 3,
+    "connect_timeout": 2,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 
+from .connection import Connection
 from .pool import Pool
 
 _making = threading.Lock()
@@ -29,6 +30,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return self._connection_pools[self.alias]
 
     def _connect(self) -> Any:
-        connection = self.Database.connect(**self.get_connection_params(), autocommit=True)
+        connection = Connection.connect(**self.get_connection_params(), autocommit=True)
+        if self.pool is not None:
+            connection.ask = self.pool.ask
         self._configure_connection(connection)
         return connection

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import select
 from collections import deque
 from collections.abc import Callable
-from threading import Condition
+from threading import Condition, RLock, Thread
 from time import monotonic
 from typing import NamedTuple
 from weakref import WeakSet
 
 from prometheus_client import Counter, Gauge, Histogram
 from psycopg import Connection, Error, OperationalError
+from psycopg.errors import ConnectionTimeout
 from psycopg.pq import TransactionStatus
+
+logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.25
 LIFE_SECONDS = 3600
 IDLE_SECONDS = 600
+# What one has found out holds so long for all that ask.
+ASKED_SECONDS = 0.5
 
 living = Gauge("dynamo_database_connections", "Open connections to PostgreSQL.")
 idle = Gauge("dynamo_database_connections_idle", "Connections that nobody uses.")
@@ -48,6 +54,9 @@ class Pool:
         self._failure: Error | None = None
         self._pause_until = 0.0
         self._is_closed = False
+        self._asking = RLock()  # who knocks may be left standing, and ask
+        self._silence: ConnectionTimeout | None = None
+        self._asked_at = -ASKED_SECONDS
         living.set_function(self._living)
         idle.set_function(lambda: len(self._idle))
 
@@ -86,6 +95,48 @@ class Pool:
         if unused is not None:
             self._discard(unused)
 
+    def ask(self) -> None:
+        """Raise OperationalError where the server does not say a word to who comes: nor will it to who waits."""
+        with self._asking:
+            if self._silence is None and monotonic() - self._asked_at > ASKED_SECONDS:
+                self._knock()
+                self._asked_at = monotonic()
+        if self._silence is not None:
+            raise OperationalError(f"no answer: {self._silence}")
+
+    def _knock(self) -> None:
+        try:
+            self.connect().close()
+        except ConnectionTimeout as error:
+            self._fall_silent(error)
+        except Error as error:
+            logger.info("PostgreSQL lets nobody in, but lives: %s", error)
+
+    def _fall_silent(self, error: ConnectionTimeout) -> None:
+        """Refuse everybody at once from now on, until the server speaks again."""
+        with self._changed:
+            if self._silence is not None or self._is_closed:
+                return
+            self._silence = error
+            unused = [idle.connection for idle in self._idle]
+            self._idle.clear()
+            self._changed.notify_all()
+        for connection in unused:
+            self._discard(connection)
+        Thread(target=self._listen, name="database-silence", daemon=True).start()
+
+    def _listen(self) -> None:
+        """Wait for a word of the server: one that is thawed takes who has been waiting at its door."""
+        while not self._is_closed:
+            try:
+                self.connect().close()
+            except ConnectionTimeout:
+                continue
+            except Error as error:
+                logger.info("PostgreSQL speaks again: %s", error)
+            break
+        self._silence = None
+
     def close(self) -> None:
         """Close what is idle, and what is lent when it comes back."""
         with self._changed:
@@ -99,6 +150,8 @@ class Pool:
         """The idle connection that was used last; None where the caller is to make one."""
         with self._changed:
             while not self._idle:
+                if self._silence is not None:
+                    raise OperationalError(f"no connection: {self._silence}")
                 if self._may_connect():
                     self._connecting += 1
                     return None
@@ -126,6 +179,8 @@ class Pool:
             connection = self.connect()
         except BaseException as error:
             self._note(error)
+            if isinstance(error, ConnectionTimeout):
+                self._fall_silent(error)
             if self._living() and isinstance(error, Error):
                 return None
             raise

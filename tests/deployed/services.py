@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import redis
 from tests.servers import free_port
 
 START_SECONDS = 30
+SUPERVISION_SECONDS = 0.1  # systemd's
 POSTGRESQL_VERSIONS = Path("/usr/lib/postgresql")
 
 
@@ -110,15 +111,15 @@ class PostgreSQLServer:
         command = [*user, str(binaries / program), *arguments]
         subprocess.run(command, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
-    def create(self) -> None:
-        """Make the cluster, which lets everybody on this machine in."""
+    def create(self, *options: str) -> None:
+        """Make the cluster, which lets everybody on this machine in; further options are those of initdb."""
         self.data.mkdir(mode=0o700)
         if os.geteuid() == 0:
             shutil.chown(self.data, "postgres", "postgres")
             for parent in self.data.parents:  # pytest's folders let only their owner through
                 if not parent.stat().st_mode & 0o001:
                     parent.chmod(parent.stat().st_mode | 0o001)
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", *options)
 
     def start(self) -> None:
         options = [f"-p {self.port}", "-c listen_addresses=127.0.0.1", "-c unix_socket_directories=", *self.options]
@@ -132,6 +133,20 @@ class PostgreSQLServer:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def freeze(self) -> None:
+        """All its processes keep their connections and answer nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, number)
+        for child in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def create_database(self, name: str, template: str = "template1") -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
@@ -150,3 +165,31 @@ async def gone(server: PostgreSQLServer) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(server.start)
+
+
+@asynccontextmanager
+async def frozen(server: PostgreSQLServer) -> AsyncIterator[None]:
+    """Connected and silent, until this is left."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+@asynccontextmanager
+async def supervised(server: PostgreSQLServer) -> AsyncIterator[None]:
+    """Started whenever it does not run, as `Restart=always` has systemd do, until this is left."""
+    supervising = asyncio.create_task(supervise(server))
+    try:
+        yield
+    finally:
+        supervising.cancel()
+
+
+async def supervise(server: PostgreSQLServer) -> None:
+    while True:
+        if not server.is_up():
+            with suppress(subprocess.CalledProcessError):
+                await asyncio.to_thread(server.start)
+        await asyncio.sleep(SUPERVISION_SECONDS)

@@ -19,12 +19,13 @@ from tests.charge_point import CallErrorReceived, ChargePointClient
 from tests.conftest import eventually
 
 from .fleet import START, assert_all_live, fleet, repeat, timed
-from .services import gone
+from .services import frozen, gone
 
 pytestmark = pytest.mark.timeout(300)
 
 ANSWER_SECONDS = 5
 RETURN_SECONDS = 2
+PAUSE_SECONDS = 2  # of each charge point; without one they would say more than the journal holds
 OTHERS = [
     ("Heartbeat", {}),
     ("Authorize", {"idTag": "TAG"}),
@@ -130,9 +131,31 @@ async def test_acknowledges_nothing_while_it_is_gone(
             await api_meanwhile(api)
             while time.monotonic() < until:
                 await refused_meanwhile(clients)
+                await asyncio.sleep(PAUSE_SECONDS)
         await everything_back(clients)
         stored = Message.objects.filter(charge_point__identity=clients[0].identity, action="StartTransaction")
         await eventually(lambda: stored.filter(direction="in").count() >= 3)  # the journal kept what came meanwhile
+
+
+async def test_acknowledges_nothing_while_it_is_frozen(
+    deployment: Any,
+    servers: Any,
+    api: httpx2.AsyncClient,
+    make_charge_point: Any,
+    count: int,
+    scale: Callable[[int, int], int],
+) -> None:
+    async with fleet(deployment, make_charge_point, count) as clients:
+        transaction_id = await clients[0].start(connector_id=2)
+        connection.close()
+        until = time.monotonic() + scale(10, 60)
+        async with frozen(deployment.postgresql):
+            await asyncio.gather(api_meanwhile(api), refused_meanwhile(clients))
+            await silent_meanwhile(clients[0], transaction_id)
+            while time.monotonic() < until:
+                await asyncio.gather(api_meanwhile(api), refused_meanwhile(clients))
+                await asyncio.sleep(PAUSE_SECONDS)
+        await everything_back(clients)
 
 
 async def test_acknowledges_nothing_without_a_connection(

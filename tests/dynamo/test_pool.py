@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from dynamo.postgresql import pool as pools
+from dynamo.postgresql.connection import PATIENCE_SECONDS, Connection
 from dynamo.postgresql.pool import Pool
 
 pytestmark = pytest.mark.skipif(not os.environ.get("DATABASE_URL"), reason="needs DATABASE_URL")
@@ -23,14 +25,17 @@ class Server:
     """The way to PostgreSQL, which can be shut."""
 
     def __init__(self) -> None:
-        self.is_shut = False
+        self.is_shut = self.is_silent = False
         self.attempts = 0
 
-    def connect(self) -> psycopg.Connection:
+    def connect(self) -> Connection:
         self.attempts += 1
+        if self.is_silent:
+            time.sleep(0.05)
+            raise psycopg.errors.ConnectionTimeout("timeout expired")
         if self.is_shut:
             raise psycopg.OperationalError("connection refused")
-        return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+        return Connection.connect(os.environ["DATABASE_URL"], autocommit=True)
 
 
 @pytest.fixture
@@ -139,3 +144,51 @@ def test_waits_for_the_others_where_the_server_lets_no_more_in(
     thread.join(10)
     assert got == [lent]
     pool.putconn(lent)
+
+
+def test_waits_for_a_slow_statement_while_the_server_lives(pool: Pool, server: Server) -> None:
+    lent = pool.getconn()
+    lent.ask = pool.ask
+    assert lent.execute("SELECT 1 FROM pg_sleep(%s)", [PATIENCE_SECONDS * 1.5]).fetchone() == (1,)
+    assert server.attempts == 2
+    pool.putconn(lent)
+
+
+def test_gives_up_on_a_server_that_answers_nobody(pool: Pool, server: Server) -> None:
+    lent, other = pool.getconn(), pool.getconn()
+    pool.putconn(other)
+    lent.ask, server.is_silent = pool.ask, True
+    with pytest.raises(psycopg.OperationalError, match="no answer: timeout expired"):
+        lent.execute("SELECT pg_sleep(60)")
+    assert lent.closed
+    assert other.closed
+    pool.putconn(lent)
+
+
+def test_waits_on_where_the_server_is_only_full(pool: Pool, server: Server) -> None:
+    server.is_shut = True
+    pool.ask()
+
+
+def test_refuses_at_once_until_a_silent_server_speaks(server: Server) -> None:
+    pool = Pool(server.connect, 3, 60)
+    lent = pool.getconn()
+    server.is_silent = True
+    with pytest.raises(psycopg.OperationalError, match="no answer"):
+        pool.ask()
+    for _ in range(3):
+        with pytest.raises(psycopg.OperationalError, match="no connection: timeout"):
+            pool.getconn()
+    server.is_silent = False
+    deadline = time.monotonic() + 10
+    while pool._silence is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    pool.putconn(pool.getconn())
+    pool.putconn(lent)
+    pool.close()
+
+
+def test_asks_once_for_all_that_wait(pool: Pool, server: Server) -> None:
+    for _ in range(5):
+        pool.ask()
+    assert server.attempts == 1
