@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,10 +64,8 @@ class Ledger:
             call = client.call("StartTransaction", {**START, "connectorId": number})
             self.starts.add((await asyncio.wait_for(call, 0.5))["transactionId"])
 
-    async def fill(self, clients: list[ChargePointClient], disk: Path, count: int) -> Path:
-        """Take the space, and report until the server has refused so often; returns what takes the space."""
-        ballast = fill(disk)
+    async def measure_until(self, clients: list[ChargePointClient], is_enough: Callable[[], bool]) -> None:
+        """Report, all at once, again and again."""
         async with asyncio.timeout(60):
-            while self.refused < count:
+            while not is_enough():
                 await asyncio.gather(*(self.measure(client) for client in clients))
-        return ballast

@@ -92,10 +92,8 @@ def postgresql_cluster() -> Iterator[PostgreSQLServer]:
 @pytest.fixture(scope="session")
 def template(postgresql_cluster: PostgreSQLServer, django_db_setup: None, django_db_blocker: Any) -> str:
     """The name of a migrated database, to be copied: migrations take longer than most tests."""
-    postgresql_cluster.create_database(TEMPLATE)
-    with django_db_blocker.unblock(), database(postgresql_cluster, TEMPLATE):
-        call_command("migrate", verbosity=0)
-    return TEMPLATE
+    with django_db_blocker.unblock():
+        return migrated(postgresql_cluster)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +124,14 @@ def deployment(
             yield made
         finally:
             made.stop()
+
+
+def migrated(server: PostgreSQLServer) -> str:
+    """The name of a new database with our tables."""
+    server.create_database(TEMPLATE)
+    with database(server, TEMPLATE):
+        call_command("migrate", verbosity=0)
+    return TEMPLATE
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.charge_point import ChargePointClient
-from tests.full_disk import START, Ledger, small_disk
+from tests.full_disk import START, Ledger, fill, small_disk
 from tests.servers import ROOT, ServerProcess
 
 CONNECTORS = 10
@@ -53,7 +53,8 @@ async def test_acknowledges_only_what_is_stored(server: ServerProcess, disk: Pat
     client = ChargePointClient(f"ws://127.0.0.1:{server.port}/ocpp16/CP", "CP")
     await client.connect()
     await ledger.start(client, 1)
-    ballast = await ledger.fill([client], disk, 5)
+    ballast = fill(disk)
+    await ledger.measure_until([client], lambda: ledger.refused >= 5)
     for connector_id in range(2, CONNECTORS + 1):
         await ledger.start(client, connector_id)
     assert len(ledger.starts) < CONNECTORS
