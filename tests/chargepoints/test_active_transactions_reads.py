@@ -8,9 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apikeys.clock import now
 from chargepoints.models import ChargePoint, Transaction
 from tests.api import Api, error_of, make_api, make_charge_point
+from tests.conftest import wind_clock
 
 pytestmark = pytest.mark.django_db
 
@@ -126,7 +126,7 @@ def test_needs_as_few_queries_for_many_as_for_one(api: Api, row: ChargePoint) ->
     for connector_id in range(1, 9):
         start(row, connector_id)
     read(api)
-    now()  # the clock is not looked at again for a while
+    wind_clock()
     with CaptureQueriesContext(connection) as queries:
         assert read(api)["total"] == 8
     assert len(queries) <= 3, "the key, the charge point and its transactions"

@@ -15,11 +15,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apikeys.admin.paginator import CappedPaginator
-from apikeys.clock import now
 from apikeys.models import ApiKey
 from chargepoints.admin.readings import table
 from chargepoints.models import ChargePoint, MeterValue, Notification, Transaction
 from ocpp16.models import Command, Message
+from tests.conftest import wind_clock
 from tests.world import fill, meter_value, superuser
 
 MODELS = sorted(
@@ -35,7 +35,7 @@ def as_superuser(db: None, client: Client) -> Client:
 
 
 def queries_of(client: Client, url: str) -> int:
-    now()  # the clock is not looked at again for a while
+    wind_clock()
     with CaptureQueriesContext(connection) as queries:
         assert client.get(url).status_code == 200
     return len(queries)
