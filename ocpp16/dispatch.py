@@ -16,12 +16,12 @@ from django.conf import settings
 from django.db import Error, connection
 
 from apikeys.models import ApiKey
-from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import RegistrationStatus
 
 from . import metrics
 from .models import Command
+from .sender import in_commands_thread
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ async def _acknowledged(states: asyncio.Queue[str], command_id: uuid.UUID, chann
     while loop.time() < deadline:
         state = await _state(states, min(deadline, loop.time() + seconds), "")
         with suppress(Error):
-            state = state or await in_database(_look, command_id, channel_name)
+            state = state or await in_commands_thread(_look, command_id, channel_name)
         if state:
             return state
         seconds *= 2

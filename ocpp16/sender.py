@@ -6,7 +6,9 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -27,6 +29,9 @@ logger = logging.getLogger(__name__)
 LAYER_SECONDS = 2
 DEPENDENT_SECONDS = 1
 RETRY_SECONDS = (0.1, 0.5)
+# Of their own: a command, whose caller waits, would stand behind every meter value of a backlog.
+THREADS = ThreadPoolExecutor(2, thread_name_prefix="database-commands")
+in_commands_thread = partial(in_database, threads=THREADS)
 
 
 class CommandSender:
@@ -69,7 +74,7 @@ class CommandSender:
         # The CALL may depend on an answer that is just being written: that leaves first.
         with suppress(TimeoutError):
             await asyncio.wait_for(self.committing.wait(), DEPENDENT_SECONDS)
-        command = await in_database(Command.objects.claim, waiting.command_id)
+        command = await in_commands_thread(Command.objects.claim, waiting.command_id)
         if command is None:
             return
         waiting.action = command.action
@@ -119,16 +124,16 @@ class CommandSender:
         """outcomes.complete, tried again through a short absence of the database: the answer comes only once."""
         for seconds in RETRY_SECONDS:
             with suppress(Error):
-                return await in_database(outcomes.complete, self.charge_point.pk, command_id, frame, ms)
+                return await in_commands_thread(outcomes.complete, self.charge_point.pk, command_id, frame, ms)
             await asyncio.sleep(seconds)
-        return await in_database(outcomes.complete, self.charge_point.pk, command_id, frame, ms)
+        return await in_commands_thread(outcomes.complete, self.charge_point.pk, command_id, frame, ms)
 
     async def complete_late(self, frame: frames.CallResult | frames.CallError) -> None:
         """An answer to no CALL in flight: that of a command that timed out, or one to ignore."""
         try:
             command_id = uuid.UUID(frame.message_id)
             if self.outgoing.is_taken(frame.message_id):  # its timeout is just being stored
-                await in_database(outcomes.end, command_id, Command.State.TIMED_OUT)
+                await in_commands_thread(outcomes.end, command_id, Command.State.TIMED_OUT)
             known = await self.complete(command_id, frame, None)
         except (ValueError, Error):
             known = False
@@ -138,7 +143,7 @@ class CommandSender:
     async def end(self, waiting: Waiting, state: str) -> None:
         """Bring a command that the socket's end overtook to its own end."""
         try:
-            await in_database(outcomes.end, waiting.command_id, state)
+            await in_commands_thread(outcomes.end, waiting.command_id, state)
         except Error as error:
             logger.warning("Command %s: %s", waiting.command_id, error)
         await self.reply(waiting, "ended")
