@@ -74,11 +74,12 @@ class ChargePointConsumer:
         self.commands.outgoing.recall(ages, asyncio.get_running_loop().time())
         journal.hold(self.channel_name, self.close_replaced)
         _connected.add(self)
-        if replaced:
-            await notify(replaced, {"type": "connection.replaced"})
         subprotocol = SUBPROTOCOL if self.knock.protocols else None
         pings = self.charge_point.send_pings
+        # Before anything that takes time: a newer socket may replace this one, and what is not open cannot be closed.
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol, "dynamo.send_pings": pings})
+        if replaced:
+            await notify(replaced, {"type": "connection.replaced"})
         logger.info("%s connected from %s", self.charge_point, self.knock.address)
 
     def register(self) -> tuple[str, list[float]]:
