@@ -40,6 +40,7 @@ THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 
 requests = Counter("dynamo_http_requests", "HTTP requests, by route.", ["route", "status"])
 request_seconds = Histogram("dynamo_http_request_seconds", "How long HTTP requests took.", ["route"])
+unread = Counter("dynamo_http_responses_unread", "Long responses that were cut off: nobody read on.")
 lockouts = Counter("dynamo_login_lockouts", "Attempts to log in to the admin that were refused: too many had failed.")
 lag = Histogram("dynamo_event_loop_lag_seconds", "How late the event loop is.", buckets=LAG_BUCKETS)
 

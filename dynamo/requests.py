@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -9,12 +10,14 @@ from http import HTTPStatus
 from typing import Any
 
 from daphne.http_protocol import HTTPFactory, WebRequest
+from twisted.internet.protocol import connectionDone
 from twisted.web import http
 
 from ocpp16 import metrics
 
 from . import proxies
 from .headers import BARE
+from .metrics import unread
 from .middleware import sane_request_id
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ MAXIMUM_BODY = 1024 * 1024
 # A request has arrived whole, or its connection has ended, within ten seconds.
 REQUEST_SECONDS = 9
 IDLE_SECONDS = 60
+UNSENT_SECONDS = 30
 UNPRINTABLE = re.compile(rb"[^!-~]")
 
 
@@ -94,8 +98,31 @@ class Channel(http.HTTPChannel):
     """An HTTP connection on which each request has so many seconds to arrive in, not so many for each byte."""
 
     def connectionMade(self) -> None:  # noqa: N802
+        self.may_write = asyncio.Event()
+        self.may_write.set()
         super().connectionMade()
         self.setTimeout(REQUEST_SECONDS)
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802
+        self.may_write.set()
+        super().connectionLost(reason)
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self.may_write.clear()
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self.may_write.set()
+        super().resumeProducing()
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough of what it was sent; hang up on one that takes too long."""
+        try:
+            await asyncio.wait_for(self.may_write.wait(), UNSENT_SECONDS)
+        except TimeoutError:
+            logger.info("%s did not read its answer for %d seconds", self.getPeer().host, UNSENT_SECONDS)
+            unread.inc()
+            self.transport.abortConnection()  # type: ignore[union-attr]
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self.timeOut == IDLE_SECONDS:

@@ -81,6 +81,12 @@ class Server(daphne.server.Server):
             scope["extensions"] = {"websocket.http.response": {}}
         return super().create_application(protocol, scope)
 
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Write an answer no faster than its peer reads it: a long list would gather in memory."""
+        await super().handle_reply(protocol, message)
+        if message.get("more_body") and protocol.channel is not None:
+            await protocol.channel.drain()
+
     def listen_success(self, port: Any) -> None:
         super().listen_success(port)
         self.port = port
