@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import Error
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -25,6 +26,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from apikeys import clock
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 from ocpp16.models import Command
@@ -88,9 +90,9 @@ def may_read(request: HttpRequest) -> bool:
 
 
 class Shared(Collector):
-    """What the database tells of all processes together; of one that does not answer, only that."""
+    """What the database tells, for the most part of all processes together; of one that does not answer, only that."""
 
-    def __init__(self, values: dict[str, int] | None) -> None:
+    def __init__(self, values: dict[str, float] | None) -> None:
         self.values = values
 
     def collect(self) -> Iterator[Metric]:
@@ -104,6 +106,7 @@ SHARED = {
     "dynamo_charge_points_online": "Charge points with a live socket on any process.",
     "dynamo_leases_expired": "Charge points whose process died with their socket; nothing has cleared them yet.",
     "dynamo_commands_forgotten": "Commands that nobody waits for any more and nothing has ended yet.",
+    "dynamo_clock_ahead_seconds": "How far this machine's clock is ahead of the database's.",
 }
 
 
@@ -115,11 +118,12 @@ async def shared_state() -> Any:
         return Shared(None)
 
 
-def read_shared() -> dict[str, int]:
+def read_shared() -> dict[str, float]:
     registered = ChargePoint.objects.exclude(channel_name="")
     counts = (
         ChargePoint.objects.online().count(),
         registered.filter(online_until__lte=Now()).count(),
         Command.objects.forgotten().count(),
+        (timezone.now() - clock.now()).total_seconds(),
     )
     return dict(zip(SHARED, counts, strict=True))

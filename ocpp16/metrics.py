@@ -23,6 +23,7 @@ outgoing = Gauge("dynamo_commands_waiting", "Commands that wait for the one in f
 
 calls = Counter("dynamo_calls", "CALLs of charge points, by what became of them.", ["action", "outcome"])
 answer_seconds = Histogram("dynamo_answer_seconds", "From a CALL's arrival to its answer.", ["action"], buckets=SECONDS)
+repeated_starts = Counter("dynamo_starts_repeated", "Starts of a transaction that was stored before.")
 malformed = Counter("dynamo_malformed_frames", "Frames that could not be read.")
 closed = Counter("dynamo_connections_closed", "Sockets that the server closed, by reason.", ["reason"])
 refused = Counter("dynamo_handshakes_refused", "Handshakes that ended without a socket, by reason.", ["reason"])

@@ -20,7 +20,7 @@ from chargepoints.models import (
 )
 from chargepoints.models.transaction import fingerprint
 
-from . import times
+from . import metrics, times
 from .meter_values import read, record
 from .models import Command
 from .received import MAXIMUM_INTEGER, MAXIMUM_METER, Received
@@ -73,6 +73,7 @@ def start_transaction(received: Received) -> dict[str, Any]:
     )
     if is_new:
         note_cause(transaction, asked)
+    metrics.repeated_starts.inc(not is_new)
     found = found._replace(status=transaction.authorization_status)
     return {"idTagInfo": id_tag_info(found), "transactionId": transaction.pk}
 

@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from django.utils import timezone
 from chargepoints.models import ChargePoint
 from ocpp16.models import Command
 from tests.charge_point import ChargePointClient
+from tests.metrics import Read, read_at
 from tests.servers import COMMAND_TIMEOUT, ServerProcess
 
 from .fleet import assert_all_live, fleet, reset, timed
@@ -75,6 +74,7 @@ async def test_keeps_leases_timeouts_and_idle_sockets(
     clock: Clock,
     api: httpx2.AsyncClient,
     make_charge_point: Callable[..., Any],
+    moved: Read,
     scale: Callable[[int, int], int],
 ) -> None:
     opened = time.monotonic()
@@ -90,7 +90,7 @@ async def test_keeps_leases_timeouts_and_idle_sockets(
                 for client in clients:
                     await answered(one, client)
             await times_out(its_own, clients[2])
-            await assert_shifted(its_own, hours)
+            assert_shifted(jumping, hours)
             await reserves(its_own, clients[0])
             await locks_out([jumping, deployment.workers[0]], f"nobody {hours}")
         assert_all_live(clients)
@@ -98,6 +98,8 @@ async def test_keeps_leases_timeouts_and_idle_sockets(
         assert_all_live(idle)
         for client in idle:
             await answered(api, client)
+        assert moved("dynamo_leases_total", outcome="lost") == moved("dynamo_channel_layer_failures_total") == 0
+        assert moved("dynamo_leases_total", outcome="renewed") > 0
 
 
 async def all_online(apis: list[httpx2.AsyncClient], count: int) -> None:
@@ -116,13 +118,11 @@ async def times_out(api: httpx2.AsyncClient, client: ChargePointClient) -> None:
     await client.expect("Reset")
 
 
-async def assert_shifted(api: httpx2.AsyncClient, hours: int) -> None:
-    """The worker dates its cookies by its own clock, and its commands' ends by the database's."""
-    page = await api.get("/admin/login/")
-    cookie = SimpleCookie(page.headers["Set-Cookie"])["csrftoken"]
-    dated_at = parsedate_to_datetime(cookie["expires"]) - timedelta(seconds=int(cookie["max-age"]))
-    assert abs(dated_at - timezone.now() - timedelta(hours=hours)) < timedelta(minutes=1)
-    command = Command.objects.latest("created_at")
+def assert_shifted(server: ServerProcess, hours: int) -> None:
+    """The worker's clock is off, which no lease and no date of a command shows."""
+    read, command = read_at(server.port), Command.objects.latest("created_at")
+    assert abs(read("dynamo_clock_ahead_seconds") - hours * 3600) < 60
+    assert read("dynamo_leases_expired") == 0
     assert command.ended_at is not None
     assert timedelta() <= command.ended_at - command.created_at < timedelta(minutes=1)
 

@@ -15,6 +15,7 @@ from django.db import connection
 
 from chargepoints.models import MeterValue, Transaction
 from tests.full_disk import START, Ledger, fill, small_disk
+from tests.metrics import Read
 
 from .conftest import migrated
 from .fleet import assert_all_live, fleet, repeat
@@ -60,7 +61,7 @@ def crash(server: PostgreSQLServer) -> None:
 
 
 async def test_acknowledges_only_what_is_stored(
-    deployment: Any, servers: Any, disk: Path, make_charge_point: Any, scale: Callable[[int, int], int]
+    deployment: Any, moved: Read, disk: Path, make_charge_point: Any, scale: Callable[[int, int], int]
 ) -> None:
     ledger, postgresql = Ledger(), deployment.postgresql
     async with fleet(deployment, make_charge_point, 10) as clients:
@@ -83,3 +84,5 @@ async def test_acknowledges_only_what_is_stored(
     connection.close()
     assert ledger.starts <= set(Transaction.objects.values_list("pk", flat=True))
     assert MeterValue.objects.count() >= ledger.readings
+    assert moved("dynamo_calls_total", outcome="silence") > 0
+    assert moved("dynamo_database_failures_total") >= moved("dynamo_calls_total", outcome="InternalError") > 0

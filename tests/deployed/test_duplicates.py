@@ -8,6 +8,7 @@ from typing import Any
 import websockets
 
 from chargepoints.models import Transaction
+from tests.metrics import Read
 
 from .fleet import START, client_of
 
@@ -16,7 +17,7 @@ SOCKETS = 20
 EACH = 5
 
 
-async def test_makes_one_row_with_one_id(deployment: Any, servers: Any, make_charge_point: Any) -> None:
+async def test_makes_one_row_with_one_id(deployment: Any, make_charge_point: Any, moved: Read) -> None:
     row = make_charge_point()
     clients, calls = [], []
     for number in range(SOCKETS):
@@ -30,5 +31,7 @@ async def test_makes_one_row_with_one_id(deployment: Any, servers: Any, make_cha
     assert ids == {Transaction.objects.get().pk}
     assert not [answer for answer in answers if not isinstance(answer, dict | CLOSED)]
     assert all(isinstance(answer, dict) for answer in answers[-EACH:])
+    assert moved("dynamo_starts_repeated_total") >= sum(isinstance(answer, dict) for answer in answers) - 1
+    assert moved("dynamo_connections_closed_total", reason="replaced by a newer connection") >= SOCKETS - 1
     for client in clients:
         await client.close()

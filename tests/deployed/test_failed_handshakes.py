@@ -11,6 +11,7 @@ import pytest
 
 from ocpp16.failures import AWAY_SECONDS
 from tests.charge_point import basic, loopback_address
+from tests.metrics import Read
 from tests.ocpp16.knocking import status_of
 
 KEY = bytes(range(0xE0, 0xF4))
@@ -41,10 +42,12 @@ async def test_allows_ten_failures_over_both_workers(try_key: Any) -> None:
     assert [await try_key(worker, KEY, address) for worker in (0, 1)] == [429, 429]
 
 
-async def test_allows_ten_of_a_hundred_at_once(try_key: Any) -> None:
+async def test_allows_ten_of_a_hundred_at_once(try_key: Any, moved: Read) -> None:
     address = loopback_address()
     statuses = await asyncio.gather(*(try_key(number, b"wrong", address) for number in range(100)))
     assert Counter(statuses) == {401: 10, 429: 90}
+    assert moved("dynamo_handshakes_refused_total", reason="wrong password") == 10
+    assert moved("dynamo_handshakes_refused_total", reason="too many failures") == 90
 
 
 async def test_lets_the_real_charge_point_in_meanwhile(try_key: Any, make_charge_point: Any) -> None:

@@ -11,6 +11,7 @@ import websockets
 
 from chargepoints.models import Connector, ConnectorStatus, Transaction
 from tests.charge_point import ChargePointClient
+from tests.metrics import Read
 
 from .conftest import Deployment
 from .fleet import START, client_at
@@ -42,7 +43,7 @@ async def speak(client: ChargePointClient, barrier: asyncio.Barrier, *, connects
 
 @pytest.mark.timeout(600)
 async def test_answers_them_all_and_knows_every_connector(
-    deployment: Deployment, servers: Any, make_charge_point: Any, scale: Callable[[int, int], int]
+    deployment: Deployment, make_charge_point: Any, moved: Read, scale: Callable[[int, int], int]
 ) -> None:
     for _ in range(scale(4, 20)):
         rows = [make_charge_point() for _ in range(CHARGE_POINTS)]
@@ -63,6 +64,8 @@ async def test_answers_them_all_and_knows_every_connector(
             assert Transaction.objects.filter(charge_point=row).count() == 1
             for client in pair:
                 await client.close()
+    assert moved("dynamo_calls_total") == moved("dynamo_calls_total", outcome="CALLRESULT") > 0
+    assert moved("dynamo_database_failures_total") == 0
 
 
 def known(row: Any) -> set[int]:

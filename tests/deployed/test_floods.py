@@ -16,6 +16,7 @@ import websockets
 
 from tests.charge_point import ChargePointClient
 from tests.conftest import eventually
+from tests.metrics import Read
 
 LENGTH = 100_000
 MEBIBYTE = 1024 * 1024
@@ -70,7 +71,7 @@ def garbage(count: int) -> list[str]:
     ],
 )
 async def test_closes_on_a_flood(
-    deployment: Any, connect: Any, scale: Any, flood: Callable[[int], list[str]], reason: str
+    deployment: Any, connect: Any, moved: Read, scale: Any, flood: Callable[[int], list[str]], reason: str
 ) -> None:
     peer, *others = [await connect() for _ in range(4)]
     worker = deployment.workers[1]
@@ -84,6 +85,7 @@ async def test_closes_on_a_flood(
     flooding = asyncio.create_task(send_all())
     largest, seconds = await watch(worker, others, flooding)
     assert await peer.closed() == (1008, reason)
+    assert moved("dynamo_connections_closed_total", reason=reason) == 1
     assert largest - before < MAXIMUM_GROWTH
     assert seconds[int(len(seconds) * 0.99)] < ANSWER_SECONDS
     assert await others[0].boot()
@@ -91,7 +93,7 @@ async def test_closes_on_a_flood(
 
 
 async def test_hangs_up_on_a_peer_that_takes_nothing(
-    deployment: Any, connect: Any, servers: Any, make_charge_point: Any
+    deployment: Any, connect: Any, servers: Any, make_charge_point: Any, moved: Read
 ) -> None:
     others = [await connect() for _ in range(3)]
     row, worker = make_charge_point(), deployment.workers[1]
@@ -114,3 +116,4 @@ async def test_hangs_up_on_a_peer_that_takes_nothing(
     assert largest - before < MAXIMUM_GROWTH
     assert seconds[int(len(seconds) * 0.99)] < ANSWER_SECONDS
     assert "too much unsent" in worker.log.read_text()
+    assert moved("dynamo_connections_closed_total", reason="too much unsent") == 1

@@ -13,6 +13,7 @@ import pytest
 
 from chargepoints.models import ChargePoint
 from tests.conftest import eventually
+from tests.metrics import Read
 from tests.ocpp16.knocking import Answer, knock
 
 OFFLINE_SECONDS, SLACK = 60, 5
@@ -48,7 +49,7 @@ async def reset(api: Any, row: Any) -> str:
 
 
 @pytest.mark.timeout(180)
-async def test_is_offline_within_a_minute(servers: Any, api: Any, make_charge_point: Any) -> None:
+async def test_is_offline_within_a_minute(servers: Any, api: Any, make_charge_point: Any, moved: Read) -> None:
     ways = [freeze, cut_off, cut_off]
     rows = [make_charge_point(), make_charge_point(), make_charge_point(send_pings=False)]
     sockets = [await knock(servers.charge_points.port, f"/ocpp16/{row.identity}") for row in rows]
@@ -58,5 +59,8 @@ async def test_is_offline_within_a_minute(servers: Any, api: Any, make_charge_po
     assert set(ends) <= {"timeout", "charge_point_offline"}
     assert max(await asyncio.gather(*waits)) < OFFLINE_SECONDS + SLACK
     assert [await reset(api, row) for row in rows] == ["charge_point_offline"] * 3
+    assert moved("dynamo_connections_closed_total", reason="silent") >= 1
+    assert moved("dynamo_commands_total", outcome="timed_out") == ends.count("timeout")
+    assert moved("dynamo_charge_points_connected") == 0
     for client in sockets:
         client.writer.transport.abort()

@@ -17,6 +17,7 @@ from django.db.models import F
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import LEASE
 from tests.conftest import eventually
+from tests.metrics import read_at
 
 from .conftest import Deployment
 from .fleet import connected
@@ -61,6 +62,8 @@ async def test_shows_no_charge_point_of_a_dead_server_online(
     await eventually(lambda: not ChargePoint.objects.online().filter(pk=lost.pk).exists(), OFFLINE_SECONDS)
     assert time.monotonic() - killed_at < OFFLINE_SECONDS
     assert await shown_online(api) == {lost.identity: False, kept.identity: True}
+    read = read_at(living.port)
+    assert (read("dynamo_leases_expired"), read("dynamo_charge_points_online")) == (1, 1)
     for client in clients:
         await client.close()
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from chargepoints.models import ChargePoint
 from tests.charge_point import ChargePointClient
 from tests.conftest import eventually
+from tests.metrics import read_at
 
 from .conftest import Deployment
 
@@ -124,6 +125,10 @@ class Ownership(RuleBasedStateMachine):
         self.id = answer.headers.get("X-Command-Id", "")
         return answer.status_code
 
+    def connected(self) -> float:
+        """How many sockets the servers show in their metrics."""
+        return sum(read_at(server.port)("dynamo_charge_points_connected") for server in self.servers)
+
     def open(self) -> list[Socket]:
         return [socket for socket in self.sockets if socket.is_open]
 
@@ -141,6 +146,7 @@ class Ownership(RuleBasedStateMachine):
                 await eventually(lambda: not self.open(), SETTLED_SECONDS)  # it was just being told to go
             assert owners == self.open()
             assert not owners or ChargePoint.objects.online().filter(pk=self.row.pk).exists()
+        await eventually(lambda: self.connected() == len(self.open()), SETTLED_SECONDS)
         seen = sum((socket.seen for socket in self.sockets), Counter[str]())
         assert set(seen.values()) <= {1}
 

@@ -17,6 +17,7 @@ from chargepoints.models import ChargePoint, Transaction
 from ocpp16.models import Message
 from tests.charge_point import CallErrorReceived, ChargePointClient
 from tests.conftest import eventually
+from tests.metrics import Read
 
 from .fleet import START, assert_all_live, fleet, repeat, timed
 from .services import frozen, gone
@@ -96,7 +97,7 @@ def waits_for_a_lock() -> bool:
 
 
 async def test_has_every_socket_and_message_after_a_crash(
-    deployment: Any, servers: Any, make_charge_point: Any, count: int
+    deployment: Any, moved: Read, make_charge_point: Any, count: int
 ) -> None:
     async with fleet(deployment, make_charge_point, count) as clients:
         said = next(clients[0].numbers)
@@ -111,11 +112,12 @@ async def test_has_every_socket_and_message_after_a_crash(
         assert next(clients[0].numbers) > said + 2  # it was interrupted, and repeated
         assert set(Transaction.objects.values_list("pk", flat=True)) == ids
         await everything_back(clients)
+        assert moved("dynamo_calls_total", outcome="silence") >= 1
 
 
 async def test_acknowledges_nothing_while_it_is_gone(
     deployment: Any,
-    servers: Any,
+    moved: Read,
     api: httpx2.AsyncClient,
     make_charge_point: Any,
     count: int,
@@ -135,6 +137,8 @@ async def test_acknowledges_nothing_while_it_is_gone(
         await everything_back(clients)
         stored = Message.objects.filter(charge_point__identity=clients[0].identity, action="StartTransaction")
         await eventually(lambda: stored.filter(direction="in").count() >= 3)  # the journal kept what came meanwhile
+        assert moved("dynamo_calls_total", outcome="silence") >= 2
+        assert moved("dynamo_database_failures_total") >= moved("dynamo_calls_total", outcome="InternalError") > 0
 
 
 async def test_acknowledges_nothing_while_it_is_frozen(
@@ -159,7 +163,7 @@ async def test_acknowledges_nothing_while_it_is_frozen(
 
 
 async def test_acknowledges_nothing_without_a_connection(
-    deployment: Any, servers: Any, api: httpx2.AsyncClient, make_charge_point: Any, count: int
+    deployment: Any, moved: Read, api: httpx2.AsyncClient, make_charge_point: Any, count: int
 ) -> None:
     async with fleet(deployment, make_charge_point, count) as clients:
         transaction_id = await clients[0].start(connector_id=2)
@@ -169,6 +173,7 @@ async def test_acknowledges_nothing_without_a_connection(
             await silent_meanwhile(clients[0], transaction_id)
             await api_meanwhile(api)
         await everything_back(clients)
+        assert moved("dynamo_database_connections_failed_total") > 0
 
 
 def take_all_connections(url: str, taken: ExitStack) -> None:

@@ -14,6 +14,7 @@ import pytest
 from ocpp16.models import Command, Message
 from tests.charge_point import ChargePointClient
 from tests.conftest import eventually
+from tests.metrics import moves_of
 from tests.servers import ServerProcess
 
 from .conftest import Deployment
@@ -80,6 +81,7 @@ async def test_lets_ten_through_in_any_second(
     patient: list[ServerProcess], api: httpx2.AsyncClient, obedient: Obedient, scale: Callable[[int, int], int]
 ) -> None:
     answers: list[httpx2.Response] = []
+    moved = moves_of(patient)
     while len(obedient.seen) <= 2 * RATE:  # so that there is a second to slide over
         answers += await ask(patient, api, obedient.client.identity, scale(50, 200))
     codes = Counter(answer.status_code for answer in answers)
@@ -88,6 +90,7 @@ async def test_lets_ten_through_in_any_second(
     assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 429)
     states = Counter(Command.objects.values_list("state", flat=True))
     assert states == {"accepted": codes[200], "rate_limited": codes[429]}
+    assert moved("dynamo_commands_total", outcome="rate_limited") == codes[429]
     assert obedient.at_once == 1
     assert shortest_span(obedient.seen) > 1 - JITTER
     sent = Message.objects.filter(direction="out", kind=2).order_by("at")

@@ -14,6 +14,7 @@ import pytest
 from chargepoints import credentials
 from chargepoints.models import ChargePoint, Transaction
 from tests.charge_point import basic, loopback_address
+from tests.metrics import Read
 
 from .fleet import START
 
@@ -95,7 +96,7 @@ def provision(organization: Any, count: int) -> list[str]:
 
 @pytest.mark.timeout(600)
 async def test_lets_everybody_in_and_loses_nothing(
-    deployment: Any, servers: Any, organization: Any, scale: Any
+    deployment: Any, servers: Any, organization: Any, moved: Read, scale: Any
 ) -> None:
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
@@ -114,5 +115,8 @@ async def test_lets_everybody_in_and_loses_nothing(
     stored = Transaction.objects.values_list("charge_point__identity", "pk")
     assert dict(stored) == storm.started
     assert ChargePoint.objects.filter(last_boot_at=None).count() == 0
+    assert moved("dynamo_charge_points_connected") == len(identities)
+    assert moved("dynamo_handshakes_refused_total") == storm.statuses.count(503)
+    assert moved("dynamo_handshakes_waiting") == 0
     for writer in storm.writers:
         writer.transport.abort()

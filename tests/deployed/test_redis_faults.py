@@ -13,6 +13,7 @@ import pytest
 
 from chargepoints.models import MeterValue, Transaction
 from tests.charge_point import ChargePointClient
+from tests.metrics import Read
 
 from .fleet import assert_all_live, fleet, reset, timed
 
@@ -106,6 +107,7 @@ async def test_is_missed_by_commands_only_while_it_is_gone(
     apis: list[httpx2.AsyncClient],
     clients: list[ChargePointClient],
     make_charge_point: Any,
+    moved: Read,
     scale: Callable[[int, int], int],
 ) -> None:
     await commands_work(apis, clients)
@@ -122,6 +124,8 @@ async def test_is_missed_by_commands_only_while_it_is_gone(
             for task in obeying:
                 task.cancel()
         await commands_work(apis, clients)
+    assert moved("dynamo_channel_layer_failures_total", during="connection") > 0
+    assert moved("dynamo_http_requests_total", status="503") == moved("dynamo_commands_total", outcome="lost") > 0
 
 
 async def test_is_missed_by_commands_only_while_it_is_frozen(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.charge_point import loopback_address
+from tests.metrics import Read, moves_of
 
 REQUEST = b"POST /api/v1/ocpp16/reset HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n"
 UPGRADE = b"GET /ocpp16/CP HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -28,6 +29,8 @@ TRICKLES = {
     "second request": (b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n", REQUEST + b"X-A: " + b"a" * 4000),
     "nothing": (b"", b""),
 }
+
+TOO_SLOW = [kind for kind in TRICKLES if kind not in ("body too large", "nothing")]
 
 
 @dataclass
@@ -55,7 +58,12 @@ async def trickle(port: int, start: bytes, rest: bytes) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def ended(deployment: Any) -> dict[str, Ended]:
+def moved(deployment: Any) -> Read:
+    return moves_of(deployment.workers[:1])
+
+
+@pytest.fixture(scope="module")
+def ended(deployment: Any, moved: Read) -> dict[str, Ended]:
     """All of them at once."""
 
     async def all_at_once() -> list[Ended]:
@@ -70,7 +78,7 @@ def test_ends_within_ten_seconds_in_total(ended: dict[str, Ended], kind: str) ->
     assert ended[kind].seconds < LIMIT + SLACK
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TRICKLES if kind not in ("body too large", "nothing")])
+@pytest.mark.parametrize("kind", TOO_SLOW)
 def test_says_that_it_took_too_long(ended: dict[str, Ended], kind: str) -> None:
     answer = ended[kind].answer.rpartition(b"HTTP/1.1 ")[2]
     assert answer.startswith(b"408 Request Timeout\r\n")
@@ -78,6 +86,10 @@ def test_says_that_it_took_too_long(ended: dict[str, Ended], kind: str) -> None:
     assert answer.endswith(
         b'{"error": {"code": "timeout", "message": "The request did not arrive in time.", "details": {}}}'
     )
+
+
+def test_shows_in_a_metric(ended: dict[str, Ended], moved: Read) -> None:
+    assert moved("dynamo_handshakes_refused_total", reason="no whole request in time") == len(TOO_SLOW)
 
 
 def test_answers_a_body_that_is_too_large_once(ended: dict[str, Ended]) -> None:

@@ -20,6 +20,7 @@ from django.db import connection
 from chargepoints.models import ChargePoint, Transaction
 from ocpp16.models import Command
 from tests.conftest import eventually
+from tests.metrics import Read
 from tests.servers import ServerProcess
 
 from .conftest import Deployment
@@ -140,7 +141,7 @@ async def test_answers_the_callers_that_it_has_taken_and_refuses_others(
 
 @pytest.mark.timeout(1800)
 async def test_loses_nothing_in_rolling_restarts_behind_a_proxy(
-    deployment: Deployment, api: Any, make_charge_point: Any, scale: Callable[[int, int], int]
+    deployment: Deployment, api: Any, make_charge_point: Any, moved: Read, scale: Callable[[int, int], int]
 ) -> None:
     rows = [make_charge_point() for _ in range(scale(6, 50))]
     server_pair = deployment.workers[:2]
@@ -162,6 +163,8 @@ async def test_loses_nothing_in_rolling_restarts_behind_a_proxy(
     states = set(Command.objects.values_list("state", flat=True))
     assert "accepted" in states
     assert states <= {"accepted", "lost", "timed_out", "rate_limited"}
+    assert moved("process_start_time_seconds") > 0
+    assert moved("dynamo_charge_points_connected") == 0
 
 
 async def command_all(fleet: Fleet, url: str, headers: Any, enough: asyncio.Event) -> None:
