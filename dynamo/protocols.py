@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
@@ -31,6 +32,9 @@ MAXIMUM_HELD = 4 * 1024 * 1024
 # Of a byte each, the fragments of one message would take a hundred times its length.
 MAXIMUM_FRAGMENTS = 10_000
 MAXIMUM_EARLY = 64 * 1024
+# So long a peer is read at a time, and as long it rests then: half of the event loop is the most that it gets.
+TURN_SECONDS = 0.002
+POLICY_VIOLATION = 1008
 UNSENT_SECONDS = 30
 CONNECT_SECONDS = 60
 PING_SECONDS = 20
@@ -47,7 +51,7 @@ class ChargePointProtocol(WebSocketProtocol):
     send_pings = True
     was_pinged = answers_pings = False
     unsent_since: float | None = None
-    paused = False
+    paused = resting = False
     early = b""
     held = fragments = 0
 
@@ -74,6 +78,26 @@ class ChargePointProtocol(WebSocketProtocol):
         if len(self.early) > MAXIMUM_EARLY:
             self.hang_up("too much before the handshake was answered")
 
+    def consumeData(self) -> None:  # noqa: N802
+        """Read the frames that have come, but not for long: 64 KiB hold ten thousand pings."""
+        if self.state not in (self.STATE_OPEN, self.STATE_CLOSING):
+            super().consumeData()
+            return
+        began = time.monotonic()
+        while not self.paused and not self.resting and self.processData() and self.state != self.STATE_CLOSED:
+            spent = time.monotonic() - began
+            if spent > TURN_SECONDS:
+                self.resting = True
+                self.transport.pauseProducing()
+                asyncio.get_running_loop().call_later(spent, self._read_on)
+
+    def _read_on(self) -> None:
+        """Read again after a rest, or after the queue was full."""
+        self.resting = False
+        self.consumeData()
+        if not self.paused and not self.resting:
+            self.transport.resumeProducing()
+
     def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N802, N803
         super().onMessageBegin(isBinary)
         self.fragments = 0
@@ -98,8 +122,7 @@ class ChargePointProtocol(WebSocketProtocol):
         super().onMessage(payload, isBinary)
         self.held += len(payload)
         if not self.paused and self.application_queue.qsize() >= MAXIMUM_QUEUED:
-            self.paused = True
-            self.transport.pauseProducing()
+            self.pause()
 
     def onPong(self, payload: bytes) -> None:  # noqa: N802
         self.answers_pings = True
@@ -107,9 +130,15 @@ class ChargePointProtocol(WebSocketProtocol):
     def taken(self, message: dict[str, Any]) -> None:
         """Called when the application has taken a message: read on if the queue has room again."""
         self.held -= len((message.get("text") or "").encode())
-        if self.paused and self.application_queue.qsize() < MAXIMUM_QUEUED // 2:
+        if self.paused and self.state == self.STATE_OPEN and self.application_queue.qsize() < MAXIMUM_QUEUED // 2:
             self.paused = False
-            self.transport.resumeProducing()
+            if not self.resting:
+                self._read_on()
+
+    def pause(self) -> None:
+        """Read nothing more, until there is room in the queue."""
+        self.paused = True
+        self.transport.pauseProducing()
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"] == "websocket.http.response.start":
@@ -150,6 +179,8 @@ class ChargePointProtocol(WebSocketProtocol):
 
     def sendClose(self, code: int | None = None, reason: str | None = None) -> None:  # noqa: N802
         """Close with any code of RFC 6455: Autobahn's own method knows only 1000 and those of applications."""
+        if code == POLICY_VIOLATION:
+            self.pause()  # it would flood us until it has read this
         self.sendCloseFrame(code=code, reasonUtf8=(reason or "").encode()[:123])
 
     def say_goodbye(self) -> None:
@@ -173,10 +204,18 @@ class ChargePointProtocol(WebSocketProtocol):
             self.hang_up("too much unsent")
 
     def refuse(self, reason: str) -> None:
-        """Close with 1008 (policy violation)."""
+        """Close with 1008 (policy violation), and drop what nobody has taken yet: none of it was acknowledged."""
         logger.info("Closed on %s: %s", self.transport.getPeer().host, reason)
         metrics.closed.labels(reason).inc()
-        self.sendClose(1008, reason)
+        self.sendClose(POLICY_VIOLATION, reason)
+        while not self.application_queue.empty():
+            self.taken(self.application_queue.get_nowait())
+        self.end_application(POLICY_VIOLATION)
+
+    def end_application(self, code: int) -> None:
+        """Have the application end, which is told of nothing that comes from now on."""
+        self.muted = True
+        self.application_queue.put_nowait({"type": "websocket.disconnect", "code": code})
 
     def hang_up(self, reason: str) -> None:
         """End the connection without a word: a peer that takes nothing from us would not hear it."""

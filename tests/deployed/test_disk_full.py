@@ -85,4 +85,5 @@ async def test_acknowledges_only_what_is_stored(
     assert ledger.starts <= set(Transaction.objects.values_list("pk", flat=True))
     assert MeterValue.objects.count() >= ledger.readings
     assert moved("dynamo_calls_total", outcome="silence") > 0
-    assert moved("dynamo_database_failures_total") >= moved("dynamo_calls_total", outcome="InternalError") > 0
+    assert moved("dynamo_database_failures_total") > 0
+    assert moved("dynamo_calls_total", outcome="InternalError") > 0

@@ -138,7 +138,8 @@ async def test_acknowledges_nothing_while_it_is_gone(
         stored = Message.objects.filter(charge_point__identity=clients[0].identity, action="StartTransaction")
         await eventually(lambda: stored.filter(direction="in").count() >= 3)  # the journal kept what came meanwhile
         assert moved("dynamo_calls_total", outcome="silence") >= 2
-        assert moved("dynamo_database_failures_total") >= moved("dynamo_calls_total", outcome="InternalError") > 0
+        assert moved("dynamo_database_failures_total") > 0
+        assert moved("dynamo_calls_total", outcome="InternalError") > 0
 
 
 async def test_acknowledges_nothing_while_it_is_frozen(

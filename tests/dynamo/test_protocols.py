@@ -14,6 +14,7 @@ from twisted.internet.testing import StringTransport
 from dynamo import protocols
 from dynamo.protocols import ChargePointProtocol
 from dynamo.server import Server
+from tests.conftest import eventually
 
 PING = b"\x89\x00"
 CHECK_SECONDS = 2
@@ -53,7 +54,7 @@ class Peer:
     """A charge point at the other end of the transport, and the clock."""
 
     def __init__(self, handle: socket.socket) -> None:
-        self.now = 1000.0
+        self.now, self.pings = 1000.0, 0
         self.server = Server(self.application, "127.0.0.1", 0, None, ())
         self.server.connections = {}
         self.factory = protocols.ChargePointFactory(self.server, server="")
@@ -91,6 +92,15 @@ class Peer:
 
     def pong(self) -> None:
         self.send(10)
+
+    def flood(self, pings: int) -> None:
+        """Send so many at once, of which each takes a millisecond to read."""
+        self.protocol.onPing = self.spend
+        self.protocol.dataReceived((bytes([0x89, 0x80]) + bytes(4)) * pings)
+
+    def spend(self, payload: bytes) -> None:
+        self.now += 0.001
+        self.pings += 1
 
     def tell(self, length: int) -> None:
         """Have the application send a message of this length."""
@@ -241,6 +251,24 @@ async def test_reads_no_further_than_64_messages_ahead(open_peer: Peer) -> None:
     assert open_peer.transport.producerState == "producing"
 
 
+async def test_reads_a_flood_in_turns(open_peer: Peer) -> None:
+    open_peer.flood(10)
+    assert open_peer.pings == 3
+    assert open_peer.transport.producerState == "paused"
+    open_peer.text()
+    assert open_peer.pings == 3
+    await eventually(lambda: open_peer.pings == 10)
+    await eventually(lambda: open_peer.transport.producerState == "producing")
+    assert open_peer.protocol.application_queue.qsize() == 2
+
+
+async def test_stays_paused_after_a_rest_where_the_queue_is_full(open_peer: Peer) -> None:
+    open_peer.flood(3)
+    open_peer.protocol.pause()
+    await eventually(lambda: not open_peer.protocol.resting)
+    assert open_peer.transport.producerState == "paused"
+
+
 async def test_closes_on_a_peer_that_does_not_wait_for_our_answers(open_peer: Peer) -> None:
     queue = open_peer.protocol.application_queue
     queue.get_nowait()
@@ -252,7 +280,9 @@ async def test_closes_on_a_peer_that_does_not_wait_for_our_answers(open_peer: Pe
     open_peer.protocol.onMessage(b"x", isBinary=False)
     assert open_peer.transport.take_all() == b"\x88\x21\x03\xf0too much before we could answer"
     open_peer.protocol.onMessage(b"x", isBinary=False)
-    assert queue.qsize() == 2
+    assert queue.get_nowait() == {"type": "websocket.disconnect", "code": 1008}
+    assert queue.empty()
+    assert open_peer.transport.producerState == "paused"
 
 
 async def test_closes_on_a_message_in_crumbs(open_peer: Peer) -> None:
