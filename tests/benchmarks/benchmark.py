@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from django.core.management import CommandError
+
 from tests.deployed.services import missing
 from tests.servers import ROOT
 
@@ -27,11 +29,11 @@ def run(sizes: Sizes, *, setups: list[str], only: list[str], label: str, files: 
     """Measure, write the files (`json`, `svg`) and return the report as text."""
     forget_set_up()
     logging.disable(logging.INFO)
-    results: Results = {}
+    names, results = chosen(only, sizes), Results()
     found = {"label": label or version(), "machine": machine(), "date": time.strftime("%Y-%m-%d"), "setups": results}
     for setup in usable(setups):
         results[setup] = {}
-        for name, result in measure(setup, chosen(only, sizes), sizes):
+        for name, result in measure(setup, names, sizes):
             results[setup][name] = result
             write(files, found)  # a long run that is interrupted leaves what it has
     return report.text(found)
@@ -61,6 +63,9 @@ def usable(setups: list[str]) -> list[str]:
 
 def chosen(only: list[str], sizes: Sizes) -> list[str]:
     """The loads named, whole or by how their names begin, that have something to do."""
+    for start in only:
+        if not any(name.startswith(start) for name in LOADS):
+            raise CommandError(f"No load is named {start}. They are: {', '.join(LOADS)}.")
     names = [name for name in LOADS if not only or name.startswith(tuple(only))]
     return [name for name in names if sizes.idle_many or name != "idle_many"]
 
@@ -75,4 +80,5 @@ def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names: list[Any] = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.machine()
-    return f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}"
+    load = f"load average {os.getloadavg()[0]:.1f} at the start"
+    return f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}, {load}"

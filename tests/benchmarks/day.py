@@ -9,7 +9,7 @@ from statistics import mean
 from .charge_point import ChargePoint
 from .http import HttpConnection
 from .job import Figures, Job, Window, latency
-from .work import command, connected, end, gather, go_on, timed
+from .work import attempted, command, connected, end, gather, go_on, timed
 
 COMPRESSION = 20
 HEARTBEAT = 300 / COMPRESSION
@@ -26,8 +26,9 @@ async def day(job: Job) -> Figures:
     charge_points = await connected(job.charge_points(job.count, answer_after=0.05))
     await gather(charge_point.boot() for charge_point in charge_points)
     commanded: list[float] = []
+    lost: list[str] = []
     lives = [charge(point) if number % CHARGING == 0 else wait(point) for number, point in enumerate(charge_points)]
-    tasks = [asyncio.ensure_future(life) for life in (*lives, keep_commanding(job, charge_points, commanded))]
+    tasks = [asyncio.ensure_future(life) for life in (*lives, keep_commanding(job, charge_points, commanded, lost))]
     await go_on(tasks, job.seconds / SLICES)
     commanded.clear()
     held = []
@@ -38,6 +39,7 @@ async def day(job: Job) -> Figures:
     await end(tasks)
     return window.figures(len(window.latencies)) | {
         "commands_p99": latency(commanded).get("p99", 0),
+        "lost": len(lost),
         "growth": 100 * (mean(held[-SLICES // 4 :]) / mean(held[SLICES // 4 : SLICES // 2]) - 1),
     }
 
@@ -65,9 +67,9 @@ async def charge(charge_point: ChargePoint) -> None:
         left = SESSION
 
 
-async def keep_commanding(job: Job, charge_points: list[ChargePoint], latencies: list[float]) -> None:
+async def keep_commanding(job: Job, charge_points: list[ChargePoint], latencies: list[float], lost: list[str]) -> None:
     callers = [await HttpConnection.open(url, job.key) for url in job.http]
     while True:
         for caller in callers:
-            await timed(command(caller, random.choice(charge_points).identity), latencies)
+            await attempted(timed(command(caller, random.choice(charge_points).identity), latencies), lost)
             await asyncio.sleep(1 / COMMANDS)

@@ -11,7 +11,7 @@ from .charge_point import ChargePoint
 from .day import day
 from .http import HttpConnection
 from .job import Failed, Figures, Job, Window, latency
-from .work import command, connected, end, gather, go_on, timed
+from .work import attempted, command, connected, end, gather, go_on, timed
 
 
 async def heartbeats(charge_point: ChargePoint) -> None:
@@ -120,12 +120,14 @@ async def in_flight(job: Job) -> Figures:
         await command(callers[number], charge_points[number].identity)
     held = [job.application()]
     watching = asyncio.ensure_future(watch(job, held))
+    lost: list[str] = []
     with Window(job) as window:
         works = (command(caller, point.identity) for caller, point in zip(callers, charge_points, strict=True))
-        await gather((timed(work, job.latencies) for work in works), job.count)
+        await gather((attempted(timed(work, job.latencies), lost) for work in works), job.count)
     watching.cancel()
     each = (max(held) - held[0]) / job.count
-    return {**window.figures(job.count), "seconds": window.seconds, "kilobytes": each / 1000}
+    beside = {"seconds": window.seconds, "kilobytes": each / 1000, "lost": len(lost)}
+    return {**window.figures(len(window.latencies)), **beside}
 
 
 async def watch(job: Job, held: list[int]) -> None:

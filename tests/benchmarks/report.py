@@ -62,7 +62,9 @@ def judged(verdict: Verdict) -> list[str]:
     limit = f"{'>=' if target.is_least else '<='} {number(verdict.limit)} {unit}"
     if verdict.measured is None:
         return [verdict.setup, verdict.load, "failed", limit, "MISSED"]
-    word = f"met, {verdict.by:.0f} % to spare" if verdict.is_met else f"MISSED by {verdict.by:.0f} %"
+    word = "met" if verdict.is_met else "MISSED"
+    if verdict.limit:
+        word += f", {verdict.by:.0f} % to spare" if verdict.is_met else f" by {verdict.by:.0f} %"
     return [verdict.setup, verdict.load, number(verdict.measured), limit, word]
 
 

@@ -7,6 +7,7 @@ its result as JSON.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from datetime import timedelta
 from typing import Any
@@ -142,6 +143,7 @@ def main() -> None:
         function.__name__: function for function in (api_key, charge_points, fleet, meter_values, connectors, queries)
     }
     django.setup()
+    logging.disable(logging.INFO)
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         print(json.dumps(functions[name](*arguments)), flush=True)

@@ -35,7 +35,7 @@ TINY = Sizes(
     rounds=1,
     connections=2,
     warm_up=0.1,
-    seconds=0.5,
+    seconds=1,
     commanded=4,
     commands_at_once=2,
     in_flight=3,
@@ -47,6 +47,6 @@ TINY = Sizes(
     fleets=(2, 4, 60),
     requests=2,
     meter_values=(10, 200),
-    day=10,
-    day_seconds=1,
+    day=100,  # fewer might say nothing in that time
+    day_seconds=3,
 )

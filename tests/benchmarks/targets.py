@@ -61,6 +61,7 @@ TARGETS = (
     Target("commands", "cpu", 7),
     Target("commands", "rate", 250),
     Target("in_flight", "seconds", 4),
+    Target("in_flight", "lost", 0),
     Target("in_flight", "kilobytes", 60),
     *(Target(load, "percent", 2, "bare") for load in ("idle", "idle_many")),
     *(Target(load, "percent", 2) for load in ("idle", "idle_many")),
@@ -75,6 +76,7 @@ TARGETS = (
     Target("pages_large", "queries", 3),
     Target("active_many", "p50", 1.2, "active_few"),
     Target("day", "p99", 250),
+    Target("day", "lost", 0),
     Target("day", "growth", 3),
 )
 
@@ -107,4 +109,4 @@ def verdict(setup: str, loads: dict[str, Any], target: Target) -> Verdict:
     if measured is None:
         return Verdict(setup, name, target, None, limit, False, 0)
     over = measured - limit if not target.is_least else limit - measured
-    return Verdict(setup, name, target, measured, limit, over <= 0, 100 * abs(over) / (limit or 1))
+    return Verdict(setup, name, target, measured, limit, over <= 0, 100 * abs(over) / limit if limit else 0)

@@ -50,6 +50,14 @@ async def timed(work: Awaitable[Any], seconds: list[float]) -> None:
     seconds.append(time.perf_counter() - began)
 
 
+async def attempted(work: Awaitable[Any], failures: list[str]) -> None:
+    """Do it, where it may fail and that is to be told."""
+    try:
+        await work
+    except (ConnectionError, Failed) as failure:
+        failures.append(str(failure))
+
+
 async def command(caller: HttpConnection, identity: str) -> None:
     body = {"charge_point_id": identity, "command": "ClearCache", "payload": {}}
     answer = await caller.post(COMMAND, body)

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import signal
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import BaseCommand
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text!r} is no number of rounds.")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -23,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--svg", default="", metavar="FILE", help="Draw what each load costs there.")
         parser.add_argument("--only", action="append", default=[], metavar="LOAD", help="Loads whose names begin so.")
         parser.add_argument("--setup", action="append", default=[], choices=("embedded", "production"))
-        parser.add_argument("--rounds", type=int, help="Rounds of each load; their medians are told.")
+        parser.add_argument("--rounds", type=count, help="Rounds of each load; their medians are told.")
         parser.add_argument("--label", default="", help="What the report is called; the version, if not given.")
 
     def handle(self, *args: Any, size: str | None, rounds: int | None, **options: Any) -> None:
