@@ -19,9 +19,9 @@ from . import frames, handlers, metrics
 from .handshake import SUBPROTOCOL, Knock
 from .journal import journal
 from .log_fields import bound
-from .models import Command, Message
-from .outgoing import WINDOW
+from .models import Message
 from .payloads import InvalidPayload
+from .porter import Registration, porter
 from .sender import CommandSender, notify
 from .writer import writer
 
@@ -66,26 +66,22 @@ class ChargePointConsumer:
         """Accept the socket as the one that speaks for its charge point; raises Error where that cannot be stored."""
         self.channel_name = await get_channel_layer().new_channel("ocpp16.")
         self.listening = asyncio.create_task(self.listen())
+        registration = Registration(self.charge_point.pk, self.channel_name, self.knock.address)
         try:
-            replaced, ages = await in_database(self.register)
+            await porter.register(registration)
         except BaseException:
             self.listening.cancel()
             raise
-        self.commands.outgoing.recall(ages, asyncio.get_running_loop().time())
+        self.commands.outgoing.recall(registration.ages, asyncio.get_running_loop().time())
         journal.hold(self.channel_name, self.close_replaced)
         _connected.add(self)
         subprotocol = SUBPROTOCOL if self.knock.protocols else None
         pings = self.charge_point.send_pings
         # Before anything that takes time: a newer socket may replace this one, and what is not open cannot be closed.
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol, "dynamo.send_pings": pings})
-        if replaced:
-            await notify(replaced, {"type": "connection.replaced"})
+        if registration.replaced:
+            await notify(registration.replaced, {"type": "connection.replaced"})
         logger.info("%s connected from %s", self.charge_point, self.knock.address)
-
-    def register(self) -> tuple[str, list[float]]:
-        """Take over the charge point; returns the channel replaced, and how long ago its latest CALLs left."""
-        ages = Command.objects.sent_within(self.charge_point, WINDOW)
-        return self.charge_point.connect(self.channel_name, self.knock.address), ages
 
     async def serve(self) -> None:
         """Converse until the socket closes, then end what cannot go on."""

@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.db import Error
 
-from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
 from . import metrics
 from .consumers import ChargePointConsumer
-from .handshake import Knock, Refused, admit, identity_of
+from .handshake import Knock, Refused, identity_of
 from .journal import journal
 from .log_fields import bound
+from .porter import porter
 
 logger = logging.getLogger(__name__)
 
-ADMITTING_THREADS = 2
-# Ten to twenty seconds of work: charge points give up on a handshake after thirty.
-MAXIMUM_WAITING = 1000
-# Not all of them in the same second.
-RETRY_SECONDS = (10, 40)
-
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-
-
-class Porter:
-    """Takes handshakes to the database one by one, so that who is in already need not queue behind who comes.
-
-    After a power cut everybody comes at once: those for whom the wait would be too long are asked to come again.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(ADMITTING_THREADS, thread_name_prefix="database-door")
-        self._waiting = 0
-        metrics.handshakes.set_function(lambda: self._waiting)
-
-    async def admit(self, knock: Knock) -> ChargePoint:
-        if self._waiting >= MAXIMUM_WAITING:
-            seconds = random.randint(*RETRY_SECONDS)
-            raise Refused(503, "too many handshakes at once", (b"Retry-After", b"%d" % seconds))
-        self._waiting += 1
-        try:
-            return await in_database(admit, knock, threads=self._threads)
-        finally:
-            self._waiting -= 1
-
-
-porter = Porter()
 
 
 async def charge_point_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -39,25 +39,27 @@ class Failures:
         self._everywhere = FailuresInRedis(redis_url) if redis_url else None
         self._away_until = 0.0
 
-    def are_too_many(self, identity: str, address: str) -> bool:
-        limits = limits_of(identity, address)
-        return self._here.are_too_many(limits) or self._ask(FailuresInRedis.are_too_many, limits)
+    def are_too_many(self, peers: list[tuple[str, str]]) -> list[bool]:
+        """Of each (identity, address), whether too many have failed."""
+        limits = [limits_of(*peer) for peer in peers]
+        everywhere = self._ask(FailuresInRedis.are_too_many, limits) or [False] * len(peers)
+        return [self._here.are_too_many(own) or there for own, there in zip(limits, everywhere, strict=True)]
 
     def add(self, identity: str, address: str) -> bool:
         """Count one; True if there were too many before, as where several came at once."""
         limits = limits_of(identity, address)
-        return self._here.add(limits) | self._ask(FailuresInRedis.add, limits)
+        return self._here.add(limits) | bool(self._ask(FailuresInRedis.add, limits))
 
-    def _ask(self, question: Callable[[FailuresInRedis, Limits], bool], limits: Limits) -> bool:
-        """Redis's answer; while it is away False: no good charge point is refused for that."""
+    def _ask(self, question: Callable[[FailuresInRedis, Any], Any], asked: Any) -> Any:
+        """Redis's answer; while it is away None: no good charge point is refused for that."""
         if self._everywhere is None or time.monotonic() < self._away_until:
-            return False
+            return None
         try:
-            return question(self._everywhere, limits)
+            return question(self._everywhere, asked)
         except redis.RedisError as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             logger.warning("Failed handshakes are counted in this process alone: %s", error)
-            return False
+            return None
 
 
 def limits_of(identity: str, address: str) -> Limits:
@@ -117,13 +119,15 @@ class FailuresInRedis:
         # Typed as if every call might be awaited.
         self._redis: Any = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patience)
 
-    def are_too_many(self, limits: Limits) -> bool:
+    def are_too_many(self, peers: list[Limits]) -> list[bool]:
+        keys = {key: limit for limits in peers for key, limit in limits.items()}
         with self._redis.pipeline(transaction=False) as pipeline:
             pipeline.time()
-            for key, limit in limits.items():
+            for key, limit in keys.items():
                 pipeline.lindex(key, limit - 1)
             (seconds, _), *oldest = pipeline.execute()
-        return any(moment is not None and float(moment) > seconds - WINDOW for moment in oldest)
+        full = {key for key, at in zip(keys, oldest, strict=True) if at is not None and float(at) > seconds - WINDOW}
+        return [not full.isdisjoint(limits) for limits in peers]
 
     def add(self, limits: Limits) -> bool:
         seconds, microseconds = self._redis.time()

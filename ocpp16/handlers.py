@@ -112,12 +112,21 @@ def check_registration(charge_point: ChargePoint, action: str, triggered: set[st
 
 def boot_notification(received: Received) -> dict[str, Any]:
     charge_point = received.charge_point
-    charge_point.boot({name: received.text(member) for member, name in HARDWARE.items()})
+    received.batch.store_later(store_boots, received)
     return {
         "currentTime": times.write(received.received_at),
         "interval": charge_point.heartbeat_interval,
         "status": charge_point.registration_status,
     }
+
+
+def store_boots(batch: list[Received]) -> None:
+    ChargePoint.objects.boot(
+        [
+            (each.charge_point.pk, each.received_at, {name: each.text(member) for member, name in HARDWARE.items()})
+            for each in batch
+        ]
+    )
 
 
 def heartbeat(received: Received) -> dict[str, Any]:

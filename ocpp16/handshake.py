@@ -24,6 +24,16 @@ DOOR = re.compile(rb"/(?:ocpp16|ocpp/1\.6)/([^/]+)/?")
 BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 AUTHENTICATE = (b"WWW-Authenticate", b'Basic realm="ocpp"')
 
+# What a socket needs to know of its charge point for as long as it lives.
+CONNECTING = (
+    "identity",
+    "security_profile",
+    "password_digest",
+    "next_password_digest",
+    "assume_ocpp16",
+    "send_pings",
+)
+
 
 class Refused(Exception):
     """A handshake that ends with an HTTP status instead of an upgrade."""
@@ -80,12 +90,33 @@ def identity_of(path: bytes) -> str:
 failures = Failures(settings.DYNAMO_REDIS_URL)
 
 
-def admit(knock: Knock) -> ChargePoint:
-    """The charge point that may come in; raises Refused for everybody else."""
-    identity = identity_of(knock.path)
-    if failures.are_too_many(identity, knock.address):
-        raise too_many()
-    charge_point = ChargePoint.objects.select_related("organization").filter(identity=identity).first()
+@dataclass(eq=False)
+class Arrival:
+    """A handshake, and what became of it: the charge point that may come in, or the refusal."""
+
+    knock: Knock
+    outcome: Any = None
+    identity: str = ""
+
+
+def admit(arrivals: list[Arrival]) -> None:
+    """Decide about handshakes, all with the same few questions."""
+    for each in arrivals:
+        try:
+            each.identity = identity_of(each.knock.path)
+        except Refused as refused:
+            each.outcome = refused
+    named = [each for each in arrivals if each.outcome is None]
+    too_many_failed = failures.are_too_many([(each.identity, each.knock.address) for each in named])
+    rows = ChargePoint.objects.filter(identity__in={each.identity for each in named}).only(*CONNECTING)
+    known = {row.identity: row for row in rows.order_by()} if named else {}
+    for each, is_too_many in zip(named, too_many_failed, strict=True):
+        each.outcome = too_many() if is_too_many else judge(each, known.get(each.identity))
+
+
+def judge(arrival: Arrival, charge_point: ChargePoint | None) -> ChargePoint | Refused:
+    """The charge point, or why it may not come in."""
+    knock = arrival.knock
     try:
         if charge_point is None:
             raise Refused(404, "unknown identity")
@@ -93,9 +124,9 @@ def admit(knock: Knock) -> ChargePoint:
             raise Refused(400, "no subprotocol ocpp1.6 offered")
         check_security(charge_point, knock)
     except Refused as refused:
-        if refused.status != 400 and failures.add(identity, knock.address):
-            raise too_many() from None  # of many at once, no more than the limit learn that they were wrong
-        raise
+        if refused.status != 400 and failures.add(arrival.identity, knock.address):
+            return too_many()  # of many at once, no more than the limit learn that they were wrong
+        return refused
     return charge_point
 
 

@@ -37,14 +37,16 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
             command.hand_over_secret()
         return command
 
-    def sent_within(self, charge_point: ChargePoint, seconds: float) -> list[float]:
-        """How many seconds ago each CALL left that went to the charge point in the last `seconds`, oldest first."""
+    def sent_within(self, charge_points: Collection[int], seconds: float) -> dict[int, list[float]]:
+        """How many seconds ago each CALL left for these charge points in the last `seconds`, oldest first."""
         # A command leaves within its timeout, so the index on its creation finds it.
         created = Now() - timedelta(seconds=seconds + settings.DYNAMO_COMMAND_TIMEOUT)
-        recent = self.filter(charge_point=charge_point, created_at__gt=created)
+        recent = self.filter(charge_point__in=charge_points, created_at__gt=created)
         recent = recent.filter(sent_at__gt=Now() - timedelta(seconds=seconds)).order_by("sent_at")
-        ages = recent.annotate(age=Now() - F("sent_at")).values_list("age", flat=True)
-        return [age.total_seconds() for age in ages]
+        ages: dict[int, list[float]] = {}
+        for pk, age in recent.annotate(age=Now() - F("sent_at")).values_list("charge_point_id", "age"):
+            ages.setdefault(pk, []).append(age.total_seconds())
+        return ages
 
     def forgotten(self) -> CommandQuerySet:
         """What nobody waits for any more and nothing has ended: the worker or the caller died."""

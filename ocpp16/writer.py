@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 
-from chargepoints.database import in_database
+from chargepoints.database import Together, in_database
 
 from . import handlers
 from .frames import Call
@@ -28,20 +26,15 @@ class Writer:
 
     def __init__(self) -> None:
         # SQLite has one writer at a time; elsewhere one batch is read while the other is committed.
-        self._free = 1 if connection.vendor == "sqlite" else 2
-        self._threads = ThreadPoolExecutor(self._free, thread_name_prefix="database-writer")
-        self._waiting: deque[tuple[Asked, asyncio.Future[None]]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        threads = ThreadPoolExecutor(1 if connection.vendor == "sqlite" else 2, thread_name_prefix="database-writer")
+        self._batches = Together(handle_together, threads, BATCH)
 
     async def handle(
         self, charge_point_id: int, call: Call, triggered: set[str]
     ) -> tuple[dict[str, Any], dict[str, str]]:
         """The payload of the CALLRESULT and the findings; raises InvalidPayload, or why nothing was stored."""
-        asked, loop = Asked(charge_point_id, call, triggered), asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((asked, done))
-        loop.call_soon(self._begin)  # with all that the same turn of the loop brings
-        await done
+        asked = Asked(charge_point_id, call, triggered)
+        await self._batches.do(asked)
         if asked.outcome is None:
             await in_database(handlers.handle, [asked])
         assert asked.outcome is not None
@@ -49,26 +42,6 @@ class Writer:
             raise asked.outcome
         triggered.discard(call.action)
         return asked.outcome
-
-    def _begin(self) -> None:
-        if not self._free or not self._waiting:
-            return
-        self._free -= 1
-        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        task = asyncio.get_running_loop().create_task(self._handle(batch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _handle(self, batch: list[tuple[Asked, asyncio.Future[None]]]) -> None:
-        asked = [each for each, _ in batch]
-        try:
-            await in_database(handle_together, asked, threads=self._threads)
-        finally:
-            self._free += 1
-            for _, done in batch:
-                if not done.done():
-                    done.set_result(None)
-            self._begin()
 
 
 def handle_together(asked: list[Asked]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -16,6 +16,7 @@ from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
 from .. import credentials
+from ..database import update
 
 if TYPE_CHECKING:
     from .connector import ConnectorStatus
@@ -26,6 +27,17 @@ IDENTITY_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/:\ud800-\udfff]")
 # A worker renews the leases of its sockets four times within this; one that dies leaves them to expire.
 LEASE = timedelta(seconds=60)
 BATCH = 500
+HARDWARE = (
+    "vendor",
+    "model",
+    "serial_number",
+    "charge_box_serial_number",
+    "firmware_version",
+    "iccid",
+    "imsi",
+    "meter_type",
+    "meter_serial_number",
+)
 CONVERSING = (
     "registration_status",
     "heartbeat_interval_override",
@@ -92,6 +104,31 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
         rows = self.filter(pk__in=pks).select_related("organization").only(*CONVERSING)
         return {row.pk: row for row in rows.annotate(asked_at=Now()).order_by()}
+
+    def connect(self, sockets: list[tuple[int, str, str]], *, patiently: bool) -> dict[str, str]:
+        """Make these sockets, each (charge point, channel, address), the ones that commands reach.
+
+        Returns for each channel the one that it replaces, or ''; left out, without patience, is whose row is held.
+        """
+        adapt, replaced = connection.ops.adapt_datetimefield_value, {}
+        with transaction.atomic():
+            held = self.hold({pk for pk, *_ in sockets}, patiently=patiently)
+            rows = self.filter(pk__in=held).annotate(now=Now()).values_list("pk", "channel_name", "now")
+            current = {pk: (channel_name, now) for pk, channel_name, now in rows}
+            changes = []
+            for pk, channel_name, address in sockets:
+                if pk in current:
+                    replaced[channel_name], now = current[pk]
+                    current[pk] = channel_name, now
+                    changes.append((channel_name, adapt(now + LEASE), adapt(now), adapt(now), address, pk))
+            update(ChargePoint, ("channel_name", "online_until", "connected_at", "last_seen_at", "address"), changes)
+        return replaced
+
+    def boot(self, told: list[tuple[int, datetime, dict[str, str]]]) -> None:
+        """Store what BootNotifications told: each (charge point, moment, values by the names of HARDWARE)."""
+        adapt = connection.ops.adapt_datetimefield_value
+        rows = [(adapt(at), *(hardware[name] for name in HARDWARE), pk) for pk, at, hardware in told]
+        update(ChargePoint, ("last_boot_at", *HARDWARE), sorted(rows, key=lambda row: row[-1]))
 
     def record_life(self, heard: dict[int, float]) -> None:
         """Note when these charge points last said something: primary keys with moments of the monotonic clock."""
@@ -222,26 +259,15 @@ class ChargePoint(models.Model):
 
     def connect(self, channel_name: str, address: str) -> str:
         """Make this socket the one that commands reach; returns the channel of the socket that it replaces, or ''."""
-        with transaction.atomic():
-            rows = ChargePoint.objects.filter(pk=self.pk)
-            previous = rows.select_for_update(no_key=True).values_list("channel_name", flat=True).get()
-            rows.update(
-                channel_name=channel_name,
-                online_until=Now() + LEASE,
-                connected_at=Now(),
-                last_seen_at=Now(),
-                address=address,
-            )
-        return previous
+        replaced = ChargePoint.objects.connect([(self.pk, channel_name, address)], patiently=True)
+        if channel_name not in replaced:
+            raise ChargePoint.DoesNotExist
+        return replaced[channel_name]
 
     def disconnect(self, channel_name: str) -> bool:
         """Mark offline, unless a newer socket has taken over."""
         rows = ChargePoint.objects.filter(pk=self.pk, channel_name=channel_name)
         return bool(rows.update(channel_name="", online_until=None, disconnected_at=Now()))
-
-    def boot(self, hardware: dict[str, str]) -> None:
-        """Store what BootNotification told; `hardware` maps field names of this model to values."""
-        ChargePoint.objects.filter(pk=self.pk).update(last_boot_at=Now(), **hardware)
 
     def report_status(self, connector_id: int, status: ConnectorStatus) -> None:
         """Store a StatusNotification: its history row, and the connector's current state."""

@@ -10,7 +10,7 @@ import pytest
 from django.db import InterfaceError, OperationalError
 
 from chargepoints.models import ChargePoint
-from ocpp16 import door
+from ocpp16 import door, porter
 from ocpp16.handshake import Knock
 from ocpp16.journal import journal
 
@@ -48,7 +48,7 @@ async def test_asks_to_come_again_while_the_database_is_away(
         raise error("the database is away")
 
     identity = make_charge_point().identity
-    monkeypatch.setattr(*((door, "admit") if name == "admit" else (ChargePoint, "connect")), fail)
+    monkeypatch.setattr(porter.porter._admitting if name == "admit" else porter.porter._registering, "_work", fail)
     start, body = await knock(identity)
     assert start["status"] == 503
     assert (b"Retry-After", b"5") in start["headers"]
@@ -58,14 +58,14 @@ async def test_asks_to_come_again_while_the_database_is_away(
 
 
 async def test_asks_to_come_again_where_too_many_wait(make_charge_point: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MAXIMUM_WAITING", 2)
+    monkeypatch.setattr(porter, "MAXIMUM_WAITING", 2)
     held = threading.Event()
-    monkeypatch.setattr(door, "admit", lambda knock: held.wait(10))
-    first = [asyncio.create_task(door.porter.admit(Knock(b"", [], "", False, b""))) for _ in range(2)]
+    monkeypatch.setattr(porter.porter._admitting, "_work", lambda arrivals: held.wait(10))
+    first = [asyncio.create_task(porter.porter.admit(Knock(b"", [], "", False, b""))) for _ in range(2)]
     await asyncio.sleep(0)  # they wait
     start, body = await knock(make_charge_point().identity)
     held.set()
-    await asyncio.gather(*first)
+    await asyncio.gather(*first, return_exceptions=True)
     assert start["status"] == 503
     assert 10 <= int(dict(start["headers"])[b"Retry-After"]) <= 40
     assert b"too many" in body["body"]
