@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import daphne.server
@@ -22,6 +23,7 @@ from twisted.internet import defer
 from ocpp16.journal import journal
 
 from . import metrics, proxies
+from .inbox import Inbox
 from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol
 from .requests import RequestFactory
 
@@ -80,9 +82,15 @@ class Server(daphne.server.Server):
             # The scheme is known only of a proxy that tells it.
             scheme = "wss" if getattr(protocol, "client_scheme", "") in ("https", "wss") else "ws"
             raw_path = protocol.http_request_uri.split("?")[0].encode()
-            scope |= {"raw_path": raw_path, "scheme": scheme, "dynamo.taken": protocol.taken}
+            scope |= {"raw_path": raw_path, "scheme": scheme}
             scope["extensions"] = {"websocket.http.response": {}}
-        return super().create_application(protocol, scope)
+        if protocol not in self.connections:  # it hung up meanwhile
+            return None
+        inbox = Inbox(getattr(protocol, "taken", None))
+        scope["asgi"] = {"version": "3.0"}
+        serving = self.application(scope, inbox.get, partial(self.handle_reply, protocol))
+        self.connections[protocol]["application_instance"] = asyncio.ensure_future(serving)
+        return inbox
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Write an answer no faster than its peer reads it: a long list would gather in memory."""
@@ -138,20 +146,6 @@ class Server(daphne.server.Server):
             application.add_done_callback(lambda _: protocol.say_goodbye())
 
 
-def reading(application: Any) -> Any:
-    """The application, whose WebSocket side reports each message that it takes, so that reading can go on."""
-
-    async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        async def take() -> Any:
-            message = await receive()
-            scope["dynamo.taken"](message)
-            return message
-
-        await application(scope, take if "dynamo.taken" in scope else receive, send)
-
-    return serve
-
-
 def allow_many_sockets() -> None:
     """Raise the limit of open files as far as the system lets us, for the usual 1024 leave charge points outside."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -204,7 +198,7 @@ def serve(
     allow_many_sockets()
     sys.setswitchinterval(SWITCH_SECONDS)
     connections.close_all()  # this thread asks the database no more, and would keep a connection
-    server = Server(reading(import_string(application)), host, port, on_ready, beside)
+    server = Server(import_string(application), host, port, on_ready, beside)
     server.run()
     close_pools()
     if server.failure:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from channels.layers import get_channel_layer
 from django.db import Error
 
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
 from . import frames, handlers, metrics
+from .exchange import Exchange
 from .handshake import SUBPROTOCOL, Knock
 from .journal import journal
 from .log_fields import bound
@@ -35,6 +34,7 @@ REMEMBERED_ANSWERS = 64
 MALFORMED_LIMIT = 20
 MALFORMED_SECONDS = 60
 
+Inbound = frames.Call | frames.CallResult | frames.CallError
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -45,74 +45,80 @@ metrics.watch(_connected)
 class ChargePointConsumer:
     """Answers the CALLs of one socket in their order, and sends ours one at a time.
 
-    The two directions never wait for each other: reading, answering, sending and listening to the channel layer are
-    tasks of their own, which a consumer that dispatches one event after another could not have.
+    The two directions never wait for each other: reading, answering and sending are duties of their own, which a
+    consumer that dispatches one event after another could not have. An idle socket has only the first.
     """
 
     def __init__(self, charge_point: ChargePoint, knock: Knock, receive: Receive, send: Send) -> None:
         self.charge_point, self.knock = charge_point, knock
         self.receive, self.send = receive, send
         self.channel_name = ""
-        self.commands = CommandSender(charge_point, self.send_text)
-        self.inbound: asyncio.Queue[frames.Call | frames.CallResult | frames.CallError | None] = asyncio.Queue(
-            MAXIMUM_INBOUND
-        )
-        self.answers: OrderedDict[tuple[str, str, int], str] = OrderedDict()
-        self.malformed: deque[float] = deque(maxlen=MALFORMED_LIMIT)
+        self.commands = CommandSender(charge_point, self.send_text, self.begin)
+        self.inbound: list[Inbound] = []
         self.held = 0
+        self.answering: asyncio.Task[None] | None = None
+        self.answers: dict[tuple[str, str, int], str] = {}
+        self.malformed: list[float] = []
+        self.duties: set[asyncio.Task[None]] = set()
         self.is_closed = False
 
     async def connect(self) -> None:
         """Accept the socket as the one that speaks for its charge point; raises Error where that cannot be stored."""
-        self.channel_name = await get_channel_layer().new_channel("ocpp16.")
-        self.listening = asyncio.create_task(self.listen())
+        exchange = Exchange.of_this_loop()
+        self.channel_name = await exchange.open(self.take)
         registration = Registration(self.charge_point.pk, self.channel_name, self.knock.address)
         try:
             await porter.register(registration)
         except BaseException:
-            self.listening.cancel()
+            exchange.close(self.channel_name)
             raise
         self.commands.outgoing.recall(registration.ages, asyncio.get_running_loop().time())
         journal.hold(self.channel_name, self.close_replaced)
         _connected.add(self)
         subprotocol = SUBPROTOCOL if self.knock.protocols else None
         pings = self.charge_point.send_pings
-        # Before anything that takes time: a newer socket may replace this one, and what is not open cannot be closed.
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol, "dynamo.send_pings": pings})
         if registration.replaced:
-            await notify(registration.replaced, {"type": "connection.replaced"})
+            self.begin(notify(registration.replaced, {"type": "connection.replaced"}))
         logger.info("%s connected from %s", self.charge_point, self.knock.address)
+
+    def begin(self, duty: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a duty beside the others; one that fails takes the socket with it."""
+        task = asyncio.get_running_loop().create_task(duty)
+        self.duties.add(task)
+        task.add_done_callback(self.ended)
+        return task
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        self.duties.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("The socket of %s failed", self.charge_point, exc_info=error)
+            self.begin(self.close(1011, "internal error"))
 
     async def serve(self) -> None:
         """Converse until the socket closes, then end what cannot go on."""
-        answering = asyncio.create_task(self.answer_calls())
-        others = [asyncio.create_task(self.read_frames()), asyncio.create_task(self.commands.run()), self.listening]
         try:
-            done, _ = await asyncio.wait([answering, *others], return_when=asyncio.FIRST_COMPLETED)
-            failures = [error for duty in done if (error := duty.exception()) is not None]
-            if failures:
-                logger.error("The socket of %s failed", self.charge_point, exc_info=failures[0])
-                await self.close(1011, "internal error")
+            await self.read_frames()
+        except Exception:
+            logger.exception("The socket of %s failed", self.charge_point)
+            await self.close(1011, "internal error")
         finally:
-            await asyncio.shield(self.disconnect(answering, others))
+            await asyncio.shield(self.disconnect())
 
-    async def disconnect(self, answering: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
+    async def disconnect(self) -> None:
         """Leave the registry, end at once the commands that can no longer be answered, finish the CALLs taken."""
         self.is_closed = self.commands.is_closed = True
         logger.info("%s disconnected", self.charge_point)
         journal.release(self.channel_name)
         _connected.discard(self)
-        for duty in others[:2]:
-            duty.cancel()
         try:
             await in_database(self.charge_point.disconnect, self.channel_name)
         except Error as error:
             logger.warning("%s stays registered until its lease ends: %s", self.charge_point, error)
         await self.commands.close()
-        if not answering.done():
-            await self.inbound.put(None)
-            await answering
-        self.listening.cancel()
+        Exchange.of_this_loop().close(self.channel_name)
+        if self.duties:
+            await asyncio.wait(self.duties)
 
     async def read_frames(self) -> None:
         """Take frames as they come until the socket closes."""
@@ -144,34 +150,40 @@ class ChargePointConsumer:
                 await self.queue(frame, len(text))
         return True
 
-    async def queue(self, frame: frames.Call | frames.CallResult | frames.CallError, length: int) -> None:
-        """Have a frame dealt with in its turn; wait until all are dealt with where they have become too long."""
-        if self.held + length > MAXIMUM_HELD:
-            await self.inbound.join()
-            self.held = 0
+    async def queue(self, frame: Inbound, length: int) -> None:
+        """Have a frame dealt with in its turn; wait until all are dealt with where they have become too many."""
+        if self.answering is not None and (len(self.inbound) >= MAXIMUM_INBOUND or self.held + length > MAXIMUM_HELD):
+            await asyncio.wait([self.answering])
         self.held += length
-        await self.inbound.put(frame)
+        self.inbound.append(frame)
+        if self.answering is None:
+            self.answering = self.begin(self.answer_calls())
 
     async def refuse_malformed(self, text: str, malformed: frames.Malformed) -> bool:
         metrics.malformed.inc()
         self.log(Message.Direction.RECEIVED, 0, text)
         await self.send_text(frames.call_error(frames.NO_MESSAGE_ID, malformed.code), frames.CALL_ERROR)
         now = asyncio.get_running_loop().time()
-        self.malformed.append(now)
+        self.malformed = [*self.malformed[1 - MALFORMED_LIMIT :], now]
         if len(self.malformed) < MALFORMED_LIMIT or now - self.malformed[0] > MALFORMED_SECONDS:
             return True
         await self.close(1008, "too many malformed frames")
         return False
 
     async def answer_calls(self) -> None:
-        """Answer CALLs strictly in the order of their arrival."""
-        while (frame := await self.inbound.get()) is not None:
-            if isinstance(frame, frames.Call):
-                with bound(message_id=frame.message_id, action=frame.action):
-                    await self.answer(frame)
-            else:
-                await self.commands.complete_late(frame)
-            self.inbound.task_done()
+        """Answer CALLs strictly in the order of their arrival, until none waits."""
+        try:
+            while self.inbound:
+                await self.deal_with(self.inbound.pop(0))
+        finally:
+            self.answering, self.held = None, 0
+
+    async def deal_with(self, frame: Inbound) -> None:
+        if isinstance(frame, frames.Call):
+            with bound(message_id=frame.message_id, action=frame.action):
+                await self.answer(frame)
+        else:
+            await self.commands.complete_late(frame)
 
     async def answer(self, call: frames.Call) -> None:
         key = (call.message_id, call.action, call.mark)
@@ -185,19 +197,19 @@ class ChargePointConsumer:
                 self.remember(key, text)  # a refusal had no effect, and its reason may pass
         await self.send_text(text, json.loads(text[1:2]), call.message_id, call.action)
         metrics.answered(call, text, repeated=known is not None)
-        self.commands.committing.set()
+        self.commands.committed()
 
     def remember(self, key: tuple[str, str, int], text: str) -> None:
         """Keep the answer: the same CALL again on this socket gets it again, and has its effect once."""
         self.answers[key] = text
         if len(self.answers) > REMEMBERED_ANSWERS:
-            self.answers.popitem(last=False)
+            del self.answers[next(iter(self.answers))]  # the oldest
 
     async def handle(self, call: frames.Call) -> str | None:
         """The answer to a CALL, its effects committed; None where only silence makes the peer repeat it."""
         is_billing = call.action in handlers.BILLING
         if is_billing:
-            self.commands.committing.clear()
+            self.commands.commit()
         try:
             if call.fault is not None:
                 raise call.fault
@@ -210,31 +222,22 @@ class ChargePointConsumer:
         except Error as error:
             logger.warning("%s %s of %s: %s", call.action, call.message_id, self.charge_point, error)
             if is_billing:
-                self.commands.committing.set()
+                self.commands.committed()
                 return None
         except Exception:
             logger.exception("%s %s of %s", call.action, call.message_id, self.charge_point)
         return frames.call_error(call.message_id, "InternalError", "The server could not process this message.")
 
-    async def listen(self) -> None:
-        """Take events of the channel layer for as long as the socket lives, through failures of the layer."""
-        layer = get_channel_layer()
-        while True:
-            try:
-                event = await layer.receive(self.channel_name)
-            except Exception as error:
-                metrics.layer_failures.labels("receive").inc()
-                logger.warning("The channel layer is not there: %s", error)
-                await asyncio.sleep(1)
-                continue
-            if event["type"] == "command.send":
-                await self.commands.admit(event)
-            elif event["type"] == "connection.replaced":
-                self.close_replaced()
+    def take(self, event: dict[str, str]) -> None:
+        """Do what an event of another socket or caller asks for."""
+        if event["type"] == "command.send":
+            self.commands.admit(event)
+        elif event["type"] == "connection.replaced":
+            self.close_replaced()
 
     def close_replaced(self) -> None:
         """Close: a newer socket speaks for this charge point."""
-        self.closing = asyncio.get_running_loop().create_task(self.close(1000, "replaced by a newer connection"))
+        self.begin(self.close(1000, "replaced by a newer connection"))
 
     async def close(self, code: int, reason: str) -> None:
         if not self.is_closed:

@@ -19,7 +19,7 @@ from apikeys.models import ApiKey
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import RegistrationStatus
 
-from . import metrics
+from . import exchange, metrics
 from .models import Command
 from .sender import in_commands_thread
 
@@ -112,7 +112,7 @@ async def _hand_over(command_id: uuid.UUID, channel_name: str) -> str:
     states = replies.expect(str(command_id))
     try:
         event = {"type": "command.send", "command": str(command_id), "reply_channel": await replies.channel()}
-        await asyncio.wait_for(get_channel_layer().send(channel_name, event), LAYER_SECONDS)
+        await asyncio.wait_for(exchange.send(channel_name, event), LAYER_SECONDS)
     except Exception as error:
         metrics.layer_failures.labels("command").inc()
         logger.warning("The channel layer is not there: %r", error)

@@ -71,5 +71,5 @@ def command_ended(action: str, values: dict[str, Any]) -> None:
 def watch(sockets: Iterable[Any]) -> None:
     """Have the gauges read their values from these consumers, whenever they are asked."""
     connected.set_function(lambda: sum(1 for _ in sockets))
-    inbound.set_function(lambda: sum(socket.inbound.qsize() for socket in sockets))
-    outgoing.set_function(lambda: sum(socket.commands.outgoing.queue.qsize() for socket in sockets))
+    inbound.set_function(lambda: sum(len(socket.inbound) for socket in sockets))
+    outgoing.set_function(lambda: sum(len(socket.commands.outgoing.queue) for socket in sockets))

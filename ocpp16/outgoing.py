@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import deque
 from dataclasses import dataclass, field
 
 from .frames import CallError, CallResult
@@ -18,7 +17,7 @@ class Window:
     """A sliding window of RATE moments in WINDOW seconds of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._moments: deque[float] = deque(maxlen=RATE)
+        self._moments: list[float] = []
 
     def wait(self, now: float) -> float:
         """Seconds until the window has room; 0 where it has now."""
@@ -27,7 +26,7 @@ class Window:
         return max(0.0, self._moments[0] + WINDOW - now)
 
     def add(self, now: float) -> None:
-        self._moments.append(now)
+        self._moments = [*self._moments[1 - RATE :], now]
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class Outgoing:
     """The queue of one socket's commands, and the one that was taken from it and has not ended."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[Waiting] = asyncio.Queue()
+        self.queue: list[Waiting] = []
         self.taken: Waiting | None = None
         self._admitted, self._sent = Window(), Window()
 
@@ -58,15 +57,15 @@ class Outgoing:
     def admit(self, waiting: Waiting, now: float) -> float:
         """Queue a command and return 0, or the seconds after which there may be room for one."""
         # Behind a second's worth that waits, a command would mostly see its timeout.
-        delay = self._admitted.wait(now) if self.queue.qsize() < RATE else WINDOW
+        delay = self._admitted.wait(now) if len(self.queue) < RATE else WINDOW
         if not delay:
             self._admitted.add(now)
-            self.queue.put_nowait(waiting)
+            self.queue.append(waiting)
         return delay
 
     async def next(self) -> Waiting:
-        """Take the next command once the wire may carry it: a slow answer must not turn a queue into a burst."""
-        self.taken = await self.queue.get()
+        """Take the next of the queue once the wire may carry it: a slow answer must not turn it into a burst."""
+        self.taken = self.queue.pop(0)
         loop = asyncio.get_running_loop()
         # A little more than the window: the peer's clock must not see an eleventh in its second either.
         await asyncio.sleep(self._sent.wait(loop.time() - MARGIN))
@@ -95,8 +94,7 @@ class Outgoing:
 
     def drain(self) -> list[Waiting]:
         """Take back every command that can no longer be answered."""
-        left = [self.taken] if self.taken is not None else []
-        while not self.queue.empty():
-            left.append(self.queue.get_nowait())
+        left = [self.taken, *self.queue] if self.taken is not None else [*self.queue]
         self.taken = None
+        self.queue.clear()
         return left

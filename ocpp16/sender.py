@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error
 
@@ -18,6 +18,7 @@ from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
 from . import frames, metrics, outcomes
+from .exchange import send
 from .journal import journal
 from .log_fields import bound
 from .models import Command
@@ -33,47 +34,67 @@ RETRY_SECONDS = (0.1, 0.5)
 THREADS = ThreadPoolExecutor(2, thread_name_prefix="database-commands")
 in_commands_thread = partial(in_database, threads=THREADS)
 
+Write = Callable[[str, int, str, str, str], Awaitable[None]]
+Begin = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
 
 class CommandSender:
     """Takes the commands for one socket, sends them one at a time by `write`, and sees each to its end.
 
-    `triggered` holds the actions that we have asked the charge point for; `committing` is unset while an answer is
-    being written that a command may depend on.
+    `triggered` holds the actions that we have asked the charge point for; `committing` is there while an answer is
+    being written that a command may depend on. `begin` runs a coroutine as one of the socket's duties.
     """
 
-    def __init__(self, charge_point: ChargePoint, write: Callable[[str, int, str, str, str], Awaitable[None]]) -> None:
-        self.charge_point, self.write = charge_point, write
+    def __init__(self, charge_point: ChargePoint, write: Write, begin: Begin) -> None:
+        self.charge_point, self.write, self.begin = charge_point, write, begin
         self.outgoing = Outgoing()
         self.triggered: set[str] = set()
-        self.committing = asyncio.Event()
-        self.committing.set()
+        self.committing: asyncio.Future[None] | None = None
+        self.sending: asyncio.Task[None] | None = None
         self.is_closed = False
 
-    async def admit(self, event: dict[str, str]) -> None:
+    def admit(self, event: dict[str, str]) -> None:
         """Queue a command that the channel layer brought, or tell its sender that there are too many."""
         waiting = Waiting(uuid.UUID(event["command"]), event["reply_channel"])
         if self.is_closed:
-            await self.end(waiting, Command.State.LOST)
+            self.begin(self.end(waiting, Command.State.LOST))
             return
         delay = self.outgoing.admit(waiting, asyncio.get_running_loop().time())
-        await self.reply(waiting, "limited" if delay else "queued")
+        self.begin(self.reply(waiting, "limited" if delay else "queued"))
+        if not delay and self.sending is None:
+            self.sending = self.begin(self.run())
 
     async def run(self) -> None:
-        """Send CALLs one at a time, each when the one before has been answered or has timed out."""
-        while not self.is_closed:
-            waiting = await self.outgoing.next()
-            try:
-                with bound(message_id=str(waiting.command_id)):
-                    await self.send_command(waiting)
-            except Error as error:
-                logger.warning("Command %s: %s", waiting.command_id, error)
-                await self.reply(waiting, "ended" if waiting.sent_at else "unavailable")
-            self.outgoing.taken = None
+        """Send what is queued one at a time, each when the one before has been answered or has timed out."""
+        try:
+            while self.outgoing.queue and not self.is_closed:
+                await self.send_next(await self.outgoing.next())
+        finally:
+            self.sending = None
+
+    async def send_next(self, waiting: Waiting) -> None:
+        try:
+            with bound(message_id=str(waiting.command_id)):
+                await self.send_command(waiting)
+        except Error as error:
+            logger.warning("Command %s: %s", waiting.command_id, error)
+            await self.reply(waiting, "ended" if waiting.sent_at else "unavailable")
+        self.outgoing.taken = None
+
+    def commit(self) -> None:
+        """Hold commands back: an answer that they may depend on is about to be written."""
+        if self.committing is None:
+            self.committing = asyncio.get_running_loop().create_future()
+
+    def committed(self) -> None:
+        if self.committing is not None:
+            self.committing.set_result(None)
+            self.committing = None
 
     async def send_command(self, waiting: Waiting) -> None:
         # The CALL may depend on an answer that is just being written: that leaves first.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.committing.wait(), DEPENDENT_SECONDS)
+        if self.committing is not None:
+            await asyncio.wait([self.committing], timeout=DEPENDENT_SECONDS)
         command = await in_commands_thread(Command.objects.claim, waiting.command_id)
         if command is None:
             return
@@ -158,6 +179,8 @@ class CommandSender:
 
     async def close(self) -> None:
         """Bring every command to its end: the socket is gone."""
+        if self.sending is not None:
+            self.sending.cancel()
         for waiting in self.outgoing.drain():
             await self.settle(waiting)
 
@@ -165,7 +188,7 @@ class CommandSender:
 async def notify(channel: str, event: dict[str, str]) -> None:
     """Send to another channel; whoever waits there also has a deadline, so a failure is only logged."""
     try:
-        await asyncio.wait_for(get_channel_layer().send(channel, event), LAYER_SECONDS)
+        await asyncio.wait_for(send(channel, event), LAYER_SECONDS)
     except Exception as error:
         metrics.layer_failures.labels("reply").inc()
         logger.warning("The channel layer is not there: %s", error)

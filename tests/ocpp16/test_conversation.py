@@ -151,15 +151,18 @@ async def test_lets_no_charge_point_answer_for_another(api: Any, connect: Any) -
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", [2, 3])
-async def test_holds_long_frames_only_until_they_are_too_long(make_charge_point: Any, kind: int) -> None:
+async def test_holds_long_frames_only_until_they_are_too_long(
+    make_charge_point: Any, monkeypatch: pytest.MonkeyPatch, kind: int
+) -> None:
     consumer = ChargePointConsumer(make_charge_point(), KNOCK, asyncio.Queue().get, asyncio.Queue().put)
     frame = json.dumps([kind, "m", "DataTransfer", {"vendorId": "V", "data": "x" * 60_000}])
+    dealt_with = asyncio.Semaphore(0)
+    monkeypatch.setattr(consumer, "deal_with", lambda _: dealt_with.acquire())
     for _ in range(4):
         await consumer.receive_text(frame)
     fifth = asyncio.create_task(consumer.receive_text(frame))
-    await asyncio.sleep(0)
     for _ in range(4):
+        await asyncio.sleep(0.01)
         assert not fifth.done()
-        await consumer.inbound.get()
-        consumer.inbound.task_done()
+        dealt_with.release()
     assert await fifth

@@ -89,4 +89,4 @@ async def test_takes_the_repeat_once_the_database_is_back(
 
 async def test_lets_commands_go_out_after_a_start_that_was_not_answered(socket: Socket, database_down: Any) -> None:
     await socket.take(*BILLING[0])
-    assert socket.consumer.commands.committing.is_set()
+    assert socket.consumer.commands.committing is None
