@@ -36,6 +36,10 @@ async def in_database(function: Callable[..., T], *args: Any, threads: ThreadPoo
         return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
+# Below this, a COPY takes longer to begin than it saves.
+WORTH_COPYING = 5
+
+
 class Together(Generic[T]):
     """Does one kind of work for all who ask meanwhile: a thread and a transaction for many, not for each.
 
@@ -79,12 +83,19 @@ class Together(Generic[T]):
         self._begin()
 
 
+def insert_row(row: models.Model, names: Sequence[str]) -> None:
+    """Insert the fields of these names; the others have their defaults of the database."""
+    fields: list[Any] = [row._meta.get_field(name) for name in names]
+    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    insert(type(row), [field.column for field in fields], [values])
+
+
 def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any]) -> None:
     """Insert many rows of plain values at a third of what the ORM's bulk_create takes."""
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     target = f"{connection.ops.quote_name(model._meta.db_table)} ({quoted})"
     with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
+        if len(rows) < WORTH_COPYING or connection.vendor != "postgresql":
             places = ", ".join(["%s"] * len(columns))
             cursor.executemany(f"INSERT INTO {target} VALUES ({places})", rows)  # noqa: S608  names of our own
             return

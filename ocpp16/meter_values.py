@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from chargepoints.fingerprints import fingerprint
 from chargepoints.models import MeterValue, Reading, Transaction
-from chargepoints.models.transaction import MAXIMUM_TRANSACTION_ID, fingerprint
+from chargepoints.models.transaction import MAXIMUM_TRANSACTION_ID
 
 from .readings import energy_wh
 from .received import Received

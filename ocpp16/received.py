@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chargepoints.fingerprints import start_mark
 from chargepoints.models import ChargePoint
-from chargepoints.models.transaction import start_mark
 
 from . import times
 from .batch import Batch

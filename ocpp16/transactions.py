@@ -9,6 +9,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db import transaction as database
 
+from chargepoints.fingerprints import fingerprint
 from chargepoints.models import (
     Authorization,
     ChargingProfile,
@@ -18,7 +19,6 @@ from chargepoints.models import (
     SecurityEvent,
     Transaction,
 )
-from chargepoints.models.transaction import fingerprint
 
 from . import metrics, times
 from .meter_values import read, record

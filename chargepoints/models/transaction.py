@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 import uuid
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection, models
 from django.db import transaction as database
@@ -16,6 +14,8 @@ from django.db.models.functions import Coalesce, Now
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 
+from ..database import insert_row
+from ..fingerprints import fingerprint, start_mark
 from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
 from .connector import Connector
@@ -28,20 +28,6 @@ def new_transaction_id() -> int:
     return 1 + secrets.randbelow(MAXIMUM_TRANSACTION_ID)
 
 
-# Made once: of a stop with 10,000 readings, each needs it.
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
-
-
-def fingerprint(*parts: Any) -> uuid.UUID:
-    """128 bits that are equal only for equal parts; what the database compares to find repeats."""
-    return uuid.UUID(bytes=hashlib.blake2b(_canonical(parts).encode(), digest_size=16).digest())
-
-
-def start_mark(connector_id: int, id_tag: str, moment: datetime | str, meter_start: int) -> uuid.UUID:
-    """The fingerprint of a start, by which its repeats are known."""
-    return fingerprint(connector_id, id_tag.upper(), moment, meter_start)
-
-
 # What a transaction without a stop of its own ended with: nothing is invented.
 AT_LAST_READING = {
     "meter_stop": Coalesce("latest_meter_value", "meter_start"),
@@ -49,6 +35,27 @@ AT_LAST_READING = {
 }
 
 
+# Written out, as the ORM takes longer to write a statement than the database to do it; sessions are what we live from.
+STARTED = (
+    "id",
+    "charge_point",
+    "connector_id",
+    "id_tag",
+    "authorization_status",
+    "reservation_id",
+    "state",
+    "started_at",
+    "meter_start",
+    "stop_reason",
+    "stop_id_tag",
+    "fingerprint",
+)
+STOP = """
+    UPDATE chargepoints_transaction
+    SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = CURRENT_TIMESTAMP,
+        stop_reason = %s, stop_id_tag = %s
+    WHERE id = %s AND state <> 'stopped'
+"""
 # The ORM would take five times as long, and meter values are most of what charge points send.
 RECORD_LATEST = """
     UPDATE chargepoints_transaction
@@ -108,7 +115,7 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
             for forgotten in near.rows:
                 if (forgotten.charge_point_id, forgotten.connector_id) == (charge_point.pk, connector_id):
                     forgotten.infer_stop()
-            row = self.create(
+            row = self.model(
                 id=near.numbers.pop(),
                 charge_point=charge_point,
                 connector_id=connector_id,
@@ -119,6 +126,7 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
                 reservation_id=reservation_id,
                 fingerprint=mark,
             )
+            insert_row(row, STARTED)
         near.rows.append(row)
         return row, True
 
@@ -241,17 +249,10 @@ class Transaction(models.Model):
 
     def stop(self, meter_stop: int, stopped_at: datetime, reason: str, id_tag: str = "") -> bool:
         """Close on the charge point's word, also over an inference; False if a stop was stored before."""
-        genuine = Transaction.objects.filter(pk=self.pk).exclude(state=self.State.STOPPED)
-        return bool(
-            genuine.update(
-                state=self.State.STOPPED,
-                meter_stop=meter_stop,
-                stopped_at=stopped_at,
-                stop_received_at=Now(),
-                stop_reason=reason,
-                stop_id_tag=id_tag,
-            )
-        )
+        values = [meter_stop, connection.ops.adapt_datetimefield_value(stopped_at), reason, id_tag, self.pk]
+        with connection.cursor() as cursor:
+            cursor.execute(STOP, values)
+            return bool(cursor.rowcount)
 
     def infer_stop(self) -> bool:
         """Close at the last known reading: the charge point has begun anew and sent no stop."""
