@@ -38,6 +38,8 @@ async def in_database(function: Callable[..., T], *args: Any, threads: ThreadPoo
 
 # Below this, a COPY takes longer to begin than it saves.
 WORTH_COPYING = 5
+# How long a small batch may wait for the one before it.
+PATIENCE_SECONDS = 0.01
 
 
 class Together(Generic[T]):
@@ -51,6 +53,7 @@ class Together(Generic[T]):
         self._free = threads._max_workers
         self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def do(self, member: T) -> None:
         """Have the work done for it, with all that the same turn of the loop brings, or later."""
@@ -60,8 +63,12 @@ class Together(Generic[T]):
         loop.call_soon(self._begin)
         await done
 
-    def _begin(self) -> None:
+    def _begin(self, *, is_late: bool = False) -> None:
+        """Begin a batch; a small one beside another only where that takes long, for soon there may be more."""
         if not self._free or not self._waiting:
+            return
+        if self._tasks and len(self._waiting) < self._size // 4 and not is_late:
+            self._begin_later()
             return
         self._free -= 1
         batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
@@ -70,6 +77,14 @@ class Together(Generic[T]):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _begin_later(self) -> None:
+        def begin() -> None:
+            self._timer = None
+            self._begin(is_late=True)
+
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, begin)
+
     async def _run(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
         failure: BaseException | None = None
         try:
@@ -77,6 +92,7 @@ class Together(Generic[T]):
         except BaseException as error:
             failure = error
         self._free += 1
+        self._tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
         for _, done in batch:
             if not done.done():  # nobody waits any more
                 done.set_exception(failure) if failure is not None else done.set_result(None)

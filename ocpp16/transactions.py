@@ -151,7 +151,7 @@ def stop_known(transaction: Any, received: Received, meter_stop: int) -> None:
     if transaction.was_guessed_at:
         transaction.doubt_stop()
     reason = received.text("reason", 50)
-    if transaction.stop(meter_stop, received.time(), reason, received.text("idTag")):
+    if transaction.stop(meter_stop, received.time(), reason, received.text("idTag"), received.received_at):
         if transaction.ends_more:
             end_beside(transaction)
         return

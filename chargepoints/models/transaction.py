@@ -52,7 +52,7 @@ STARTED = (
 )
 STOP = """
     UPDATE chargepoints_transaction
-    SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = CURRENT_TIMESTAMP,
+    SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = %s,
         stop_reason = %s, stop_id_tag = %s
     WHERE id = %s AND state <> 'stopped'
 """
@@ -247,9 +247,17 @@ class Transaction(models.Model):
         """Whether this is the transaction that a start with this fingerprint opened."""
         return (self.charge_point_id, self.fingerprint) == (charge_point.pk, mark)
 
-    def stop(self, meter_stop: int, stopped_at: datetime, reason: str, id_tag: str = "") -> bool:
+    def stop(
+        self,
+        meter_stop: int,
+        stopped_at: datetime,
+        reason: str,
+        id_tag: str = "",
+        received_at: datetime | None = None,
+    ) -> bool:
         """Close on the charge point's word, also over an inference; False if a stop was stored before."""
-        values = [meter_stop, connection.ops.adapt_datetimefield_value(stopped_at), reason, id_tag, self.pk]
+        adapt = connection.ops.adapt_datetimefield_value
+        values = [meter_stop, adapt(stopped_at), adapt(received_at or now()), reason, id_tag, self.pk]
         with connection.cursor() as cursor:
             cursor.execute(STOP, values)
             return bool(cursor.rowcount)
