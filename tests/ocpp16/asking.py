@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from chargepoints.models import ChargePoint
@@ -34,3 +35,9 @@ def handled(row: ChargePoint, action: str, payload: dict[str, Any]) -> dict[str,
     handle([asked])
     assert isinstance(asked.outcome, tuple)
     return asked.outcome[0]
+
+
+def this_millisecond() -> datetime:
+    """Now, as SQLite's clock tells it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from chargepoints.models import ChargePoint, MeterValue, Notification, SecurityEvent, Transaction
 from tests.charge_point import CallErrorReceived
 from tests.conftest import eventually
+from tests.ocpp16.asking import this_millisecond
 
 HARDWARE = {
     "chargePointVendor": "Alfen BV",
@@ -27,7 +28,7 @@ NOT_ACCEPTED = ("Pending", "Rejected")
 
 
 async def test_accepts_a_provisioned_charge_point(connect: Any) -> None:
-    before = datetime.now(UTC)
+    before = this_millisecond()
     answer = await (await connect()).boot()
     assert set(answer) == {"currentTime", "interval", "status"}
     assert answer["status"] == "Accepted"

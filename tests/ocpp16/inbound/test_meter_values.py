@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chargepoints.models import MeterValue, Transaction
+from tests.ocpp16.asking import this_millisecond
 
 REGISTER = "Energy.Active.Import.Register"
 AT = "2026-01-01T10:10:00Z"
@@ -145,7 +146,7 @@ async def test_keeps_the_newest_reading_when_they_come_out_of_order(charge_point
 
 async def test_lets_no_reading_of_the_future_hide_those_that_follow(charge_point: Any, finding: Any) -> None:
     number = await charge_point.start()
-    before = datetime.now(UTC)
+    before = this_millisecond()
     await charge_point.measure("500", "2099-01-01T00:00:00Z", transactionId=number)
     assert await finding("MeterValues.timestamp")
     stored = Transaction.objects.get()

@@ -11,6 +11,7 @@ import pytest
 
 from chargepoints.models import Connector, IdTag, Reservation, Transaction
 from tests.charge_point import CallErrorReceived
+from tests.ocpp16.asking import this_millisecond
 
 START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
 IMPOSSIBLE = ["2026-01-01T24:00:00Z", "24:00:00", "2026-02-30T10:00:00Z", "0001-01-01T00:00:00Z", "", "yesterday"]
@@ -93,7 +94,7 @@ async def test_opens_a_transaction_for_the_same_start_of_another_charge_point(ch
 
 @pytest.mark.parametrize("timestamp", IMPOSSIBLE)
 async def test_dates_an_impossible_time_by_its_arrival(charge_point: Any, finding: Any, timestamp: str) -> None:
-    before = datetime.now(UTC)
+    before = this_millisecond()
     await start(charge_point, timestamp=timestamp)
     assert before <= Transaction.objects.get().started_at <= datetime.now(UTC)
     assert "impossible" in (await finding("StartTransaction.timestamp")).detail

@@ -9,6 +9,7 @@ import pytest
 
 from chargepoints.models import ConnectorStatus
 from tests.charge_point import CallErrorReceived
+from tests.ocpp16.asking import this_millisecond
 
 STATUSES = (
     "Available",
@@ -73,7 +74,7 @@ async def test_takes_the_last_word_whatever_time_it_bears(charge_point: Any, row
 
 
 async def test_dates_a_status_without_a_time_by_its_arrival(charge_point: Any, row: Any) -> None:
-    before = datetime.now(UTC)
+    before = this_millisecond()
     await charge_point.status(3)
     assert before <= row.connectors.get(connector_id=3).timestamp <= datetime.now(UTC)
 
@@ -98,7 +99,7 @@ async def test_takes_vendor_members_and_nulls(charge_point: Any, row: Any) -> No
 
 @pytest.mark.parametrize("timestamp", ["24:00:00", "2026-02-30T10:00:00Z", "0001-01-01T00:00:00Z", ""])
 async def test_replaces_an_impossible_time(charge_point: Any, row: Any, finding: Any, timestamp: str) -> None:
-    before = datetime.now(UTC)
+    before = this_millisecond()
     assert await charge_point.call("StatusNotification", FAULT | {"timestamp": timestamp}) == {}
     assert row.connectors.get(connector_id=2).timestamp >= before
     assert await finding("StatusNotification.timestamp")

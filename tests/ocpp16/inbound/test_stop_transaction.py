@@ -9,6 +9,7 @@ import pytest
 
 from chargepoints.models import MeterValue, OrphanStop, SecurityEvent, Transaction
 from tests.charge_point import CallErrorReceived
+from tests.ocpp16.asking import this_millisecond
 
 
 def reload(number: int) -> Transaction:
@@ -212,7 +213,7 @@ async def test_stops_in_spite_of_what_can_be_repaired(charge_point: Any, change:
 @pytest.mark.parametrize("timestamp", ["24:00:00", "", "0001-01-01T00:00:00Z", "2026-02-30T00:00:00Z"])
 async def test_dates_an_impossible_stop_by_its_arrival(charge_point: Any, timestamp: str) -> None:
     number = await charge_point.start()
-    before = datetime.now(UTC)
+    before = this_millisecond()
     await charge_point.stop(number, 900, at=timestamp)
     stopped = reload(number)
     assert stopped.stopped_at is not None
