@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import logging
 import uuid
+from collections import deque
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
-from redis.asyncio import ConnectionPool, Redis
+from channels_redis.pubsub import RedisPubSubChannelLayer, RedisPubSubLoopLayer, RedisSingleShardConnection
+from channels_redis.utils import _wrap_close, decode_hosts
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
@@ -23,109 +23,133 @@ RETRY_SECONDS = 0.25
 PING_SECONDS = 2
 # A Redis that takes or says nothing for so long is gone, though its connection may look alive.
 TIMEOUT_SECONDS = 2
+TIMEOUTS = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
 # After the return of Redis, processes subscribe within moments; one that does not hear by the end has died.
 REPEAT_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8)
+EVERYBODY = "dynamo"
 
 
-class ChannelLayer:
-    """Events by channel name, from and to any process."""
+class ChannelLayer(RedisPubSubChannelLayer):
+    """channels_redis's layer, with one subscription for all channels and groups of a process."""
 
     def __init__(self, hosts: list[str]) -> None:
-        (self.url,) = hosts
-        self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}
+        super().__init__(hosts=[{"address": url, **TIMEOUTS} for url in hosts])
 
-    async def new_channel(self, prefix: str = "specific.") -> str:
-        return self.mailbox().open(prefix)
-
-    async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Raises RedisError or OSError where Redis does not take it."""
-        await self.mailbox().send(channel, message)
-
-    async def receive(self, channel: str) -> dict[str, Any]:
-        """The next event; whoever is cancelled while it waits has closed the channel."""
-        return await self.mailbox().receive(channel)
-
-    def mailbox(self) -> Mailbox:
+    def _get_layer(self) -> LoopLayer:
         loop = asyncio.get_running_loop()
-        if loop not in self._mailboxes:
-            self._mailboxes[loop] = made = Mailbox(self.url)
-            made.listening.add_done_callback(lambda _: self._mailboxes.pop(loop, None))
-        return self._mailboxes[loop]
+        if loop not in self._layers:
+            self._layers[loop] = LoopLayer(channel_layer=self, **self._kwargs)
+            _wrap_close(self, loop)
+        return self._layers[loop]
 
 
-class Mailbox:
-    """The channels of one event loop: a connection that hears for all of them, made anew until it holds.
+class LoopLayer(RedisPubSubLoopLayer):
+    """The channels of one event loop: before the exclamation mark they have the name that it is reached by."""
 
-    Were each subscribed to, every socket would wait for Redis when it connects, and be deaf longer when Redis returns.
+    def __init__(self, hosts: list[Any], channel_layer: ChannelLayer) -> None:
+        super().__init__(hosts, prefix=f"{EVERYBODY}.{uuid.uuid4().hex}!", channel_layer=channel_layer)
+        self._shards = [Shard(host, self) for host in decode_hosts(hosts)]
+
+    def _get_group_channel_name(self, group: str) -> str:
+        return f"group.{group}"
+
+
+class Shard(RedisSingleShardConnection):
+    """One Redis: a connection that hears what is for this process or for everybody, made anew until it holds.
+
+    That of channels_redis subscribes to each channel, so that every socket would wait for Redis when it connects, and
+    be deaf longer when Redis returns; it never gives a frozen Redis up, and publishes one event after another.
     """
 
-    def __init__(self, url: str) -> None:
-        timeouts = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
-        self.redis = Redis(connection_pool=ConnectionPool.from_url(url, **timeouts))
-        self.name = f"dynamo.{uuid.uuid4().hex}"
-        self.numbers = itertools.count(1)
-        self.channels: dict[str, asyncio.Queue[dict[str, Any]]] = {}
+    def __init__(self, host: dict[str, Any], layer: LoopLayer) -> None:
+        super().__init__(host, layer)
+        self.names = (layer.prefix.rstrip("!"), EVERYBODY)
+        self.hears = asyncio.Event()
+        # By the name of its process, what nobody has heard yet.
+        self.unheard: dict[str, deque[bytes]] = {}
         self.repeating: set[asyncio.Task[None]] = set()
-        # It outlives whoever happens to be first, and must not log in its name.
-        self.listening = asyncio.create_task(self._listen(), context=Context())
+        self.dead: set[str] = set()
 
-    def open(self, prefix: str) -> str:
-        channel = f"{self.name}!{prefix}{next(self.numbers)}"
-        self.channels[channel] = asyncio.Queue()
-        return channel
+    async def subscribe(self, channel: str) -> None:
+        """Hear this process's channels from now on; a group, which nobody repeats for, before this returns."""
+        self._ensure_redis()
+        # It outlives whatever happens to subscribe first, and must not log in its name.
+        Context().run(self._ensure_receiver)
+        if "!" not in channel:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.hears.wait(), TIMEOUT_SECONDS)
 
-    async def receive(self, channel: str) -> dict[str, Any]:
-        try:
-            return await self.channels.setdefault(channel, asyncio.Queue()).get()
-        except asyncio.CancelledError:
-            self.channels.pop(channel, None)
-            raise
+    async def unsubscribe(self, channel: str) -> None:
+        """Nothing: what comes for a channel that is no longer there is dropped."""
 
-    async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Publish, and again in the background if nobody hears: whose it is may just be subscribing anew."""
-        if not await self._publish(channel, message):
-            task = asyncio.create_task(self._repeat(channel, message))
-            self.repeating.add(task)
-            task.add_done_callback(self.repeating.discard)
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Publish, and again in the background if nobody hears: whose it is may just be subscribing anew.
 
-    async def _publish(self, channel: str, message: dict[str, Any]) -> bool:
-        """Whether somebody heard."""
-        name = channel.partition("!")[0]
-        return bool(await self.redis.publish(name, json.dumps([channel, message])))
+        Raises RedisError or OSError where Redis does not take it.
+        """
+        self._ensure_redis()
+        process, is_one, _ = channel.partition("!")
+        envelope = channel.encode() + b" " + message
+        if not is_one:
+            await self._redis.publish(EVERYBODY, envelope)
+        elif await self._redis.publish(process, envelope):
+            self.dead.discard(process)
+        elif process in self.dead:
+            layer_failures.labels("unheard").inc()
+        else:
+            self._repeat_later(process, envelope)
 
-    async def _repeat(self, channel: str, message: dict[str, Any]) -> None:
+    async def flush(self) -> None:
+        for task in self.repeating:
+            task.cancel()
+        self.unheard.clear()
+        self.dead.clear()
+        await super().flush()
+
+    def _repeat_later(self, process: str, envelope: bytes) -> None:
+        if process in self.unheard:
+            self.unheard[process].append(envelope)
+            return
+        self.unheard[process] = deque([envelope])
+        task = asyncio.create_task(self._repeat(process, self.unheard[process]), context=Context())
+        self.repeating.add(task)
+        task.add_done_callback(self.repeating.discard)
+
+    async def _repeat(self, process: str, envelopes: deque[bytes]) -> None:
+        """Publish until each is heard, or the process must have died."""
         for seconds in REPEAT_SECONDS:
             await asyncio.sleep(seconds)
             with suppress(RedisError, OSError):
-                if await self._publish(channel, message):
-                    return
-        layer_failures.labels("unheard").inc()
-        logger.warning("Nobody hears %s", channel)
+                while envelopes and await self._redis.publish(process, envelopes[0]):
+                    envelopes.popleft()
+            if not envelopes:
+                break
+        del self.unheard[process]
+        if envelopes:
+            layer_failures.labels("unheard").inc(len(envelopes))
+            logger.warning("Nobody hears %s", process)
+            if self.hears.is_set():  # or it is Redis that is not there
+                self.dead.add(process)
 
-    async def _listen(self) -> None:
+    async def _do_receiving(self) -> None:
         """Take events, over one connection after the other."""
-        try:
-            while True:
-                await self._connect()
-                await asyncio.sleep(RETRY_SECONDS)
-        finally:
-            await self.redis.aclose(close_connection_pool=True)
-
-    async def _connect(self) -> None:
-        connection = self.redis.connection_pool.make_connection()
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                await connection.connect()
-            await self._converse(connection)
-        except (RedisError, OSError) as error:
-            layer_failures.labels("connection").inc()
-            logger.warning("Redis is not there: %r", error)
-        finally:
-            await connection.disconnect(nowait=True)
+        while True:
+            connection = self._redis.connection_pool.make_connection()
+            try:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    await connection.connect()
+                await self._converse(connection)
+            except (RedisError, OSError) as error:
+                layer_failures.labels("connection").inc()
+                logger.warning("Redis is not there: %r", error)
+            finally:
+                self.hears.clear()
+                await connection.disconnect(nowait=True)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _converse(self, connection: AbstractConnection) -> None:
         """Subscribe and take what comes; raises where Redis has nothing more to say."""
-        await connection.send_command("SUBSCRIBE", self.name, check_health=False)
+        await connection.send_command("SUBSCRIBE", *self.names, check_health=False)
         while True:
             reply = await connection.read_response(timeout=PING_SECONDS)
             if reply is None:
@@ -133,9 +157,13 @@ class Mailbox:
                 reply = await connection.read_response(timeout=TIMEOUT_SECONDS)
             if reply is None:
                 raise TimeoutError
-            if isinstance(reply, list) and reply[0] == b"message":
-                self._take(*json.loads(reply[2]))
+            if isinstance(reply, list):
+                self._take(*reply)
 
-    def _take(self, channel: str, message: dict[str, Any]) -> None:
-        if channel in self.channels:
-            self.channels[channel].put_nowait(message)
+    def _take(self, kind: bytes, name: bytes, *more: Any) -> None:
+        if kind == b"message":
+            channel, _, message = more[0].partition(b" ")
+            self._receive_message({"channel": channel, "data": message})
+        elif kind == b"subscribe" and more[0] == len(self.names):
+            self.dead.clear()  # while Redis was away, nobody could be heard of
+            self.hears.set()

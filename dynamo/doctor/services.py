@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +22,12 @@ REDIS = 6
 # What a process keeps besides its pool: the claim that it makes at its start.
 BESIDE_POOL = 1
 PUBSUB_BYTES = 8 * 1024 * 1024
+# channels-redis, redis-py: the pair takes no word from Redis that was not asked for, or closes idle sockets.
+BAD_PAIR = ("4.3", 8)
 
 
 def look() -> Iterator[Finding]:
+    yield look_at_clients()
     yield from look_at_database()
     for url in settings.CHANNEL_LAYERS["default"]["CONFIG"].get("hosts", []):
         yield from look_at_redis(url)
@@ -39,6 +43,13 @@ def look_at_database() -> Iterator[Finding]:
     yield from look_at_postgresql() if is_postgresql else look_at_sqlite()
     missing = unapplied_migrations()
     yield judge(not missing, "database: every migration is applied", f"database: {missing} migrations are not applied")
+
+
+def look_at_clients() -> Finding:
+    layer, client = (importlib.metadata.version(name) for name in ("channels-redis", "redis"))
+    is_bad = layer.startswith(BAD_PAIR[0]) and int(client.split(".")[0]) >= BAD_PAIR[1]
+    pair = f"channels-redis {layer} with redis {client}"
+    return judge(not is_bad, f"clients: {pair}", f"clients: {pair} hears nothing: install redis 7")
 
 
 def look_at_sqlite() -> Iterator[Finding]:

@@ -40,6 +40,11 @@ async def heard(layer: ChannelLayer, channel: str) -> dict[str, str]:
     return await asyncio.wait_for(layer.receive(channel), SECONDS)
 
 
+def shard(layer: ChannelLayer) -> channel_layer.Shard:
+    (only,) = layer._shards
+    return only
+
+
 def unheard() -> float:
     return REGISTRY.get_sample_value("dynamo_channel_layer_failures_total", {"during": "unheard"}) or 0
 
@@ -64,15 +69,46 @@ async def test_is_heard_by_who_has_not_subscribed_again(
     await asyncio.to_thread(redis_server.start)
     await mine.send(channel, EVENT)
     assert await heard(theirs, channel) == EVENT
-    assert theirs.mailbox().channels[channel].empty()
+    assert theirs.channels[channel].empty()
 
 
-async def test_is_counted_where_nobody_is_left_to_hear(mine: ChannelLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_is_heard_by_every_member_of_a_group(mine: ChannelLayer, theirs: ChannelLayer) -> None:
+    near, far, gone = await mine.new_channel(), await theirs.new_channel(), await theirs.new_channel()
+    for layer, channel in ((mine, near), (theirs, far), (theirs, gone)):
+        await layer.group_add("page", channel)
+    await theirs.group_discard("page", gone)
+    await mine.group_send("page", EVENT)
+    assert await heard(mine, near) == await heard(theirs, far) == EVENT
+    assert theirs.channels[gone].empty()
+
+
+async def test_gives_a_process_up_that_nobody_hears_for(
+    mine: ChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(channel_layer, "REPEAT_SECONDS", (0, 0))
+    await mine.new_channel()
     before = unheard()
     await mine.send("dynamo.dead!ocpp16.1", EVENT)
-    await asyncio.wait(mine.mailbox().repeating)
-    assert unheard() == before + 1
+    await mine.send("dynamo.dead!ocpp16.2", EVENT)
+    await asyncio.wait(shard(mine).repeating)
+    await mine.send("dynamo.dead!ocpp16.3", EVENT)
+    assert not shard(mine).repeating
+    assert unheard() == before + 3
+    assert [record.getMessage() for record in caplog.records] == ["Nobody hears dynamo.dead"]
+
+
+async def test_believes_in_a_process_again_that_is_heard_of(
+    mine: ChannelLayer, theirs: ChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_layer, "REPEAT_SECONDS", (0, 0))
+    channel = await theirs.new_channel()
+    shard(mine).dead.add(channel.partition("!")[0])
+    await mine.group_add("anything", await mine.new_channel())
+    await theirs.group_add("anything", channel)
+    assert not shard(mine).dead
+    shard(mine).dead.add(channel.partition("!")[0])
+    await mine.send(channel, EVENT)
+    assert not shard(mine).dead
 
 
 async def test_is_forgotten_with_its_channel(mine: ChannelLayer) -> None:
@@ -81,4 +117,4 @@ async def test_is_forgotten_with_its_channel(mine: ChannelLayer) -> None:
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
-    assert mine.mailbox().channels == {}
+    assert mine.channels == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import resource
 import shutil
 import socket
@@ -47,7 +48,7 @@ def test_finds_nothing_wrong_with_a_first_start(data: Path) -> None:
     code, lines = findings("--port", str(free_port()), data=data)
     assert code == 0
     assert {line[:6].strip() for line in lines} == {"ok"}
-    for subject in ("settings", "data folder", "disk", "open files", "port", "database"):
+    for subject in ("settings", "data folder", "disk", "open files", "port", "clients", "database"):
         assert of(lines, subject), subject
 
 
@@ -103,6 +104,17 @@ def test_finds_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_finds_too_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (1024, 1024))
     assert machine.look_at_open_files().level == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("layer", "client", "level"), [("4.3.0", "8.0.1", "wrong"), ("4.3.0", "7.4.1", "ok"), ("4.4.0", "8.0.1", "ok")]
+)
+def test_knows_the_clients_that_do_not_go_together(
+    monkeypatch: pytest.MonkeyPatch, layer: str, client: str, level: str
+) -> None:
+    versions = {"channels-redis": layer, "redis": client}
+    monkeypatch.setattr(importlib.metadata, "version", versions.__getitem__)
+    assert services.look_at_clients().level == level
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(0, "ok"), (3600, "wrong"), (-3600, "wrong")])

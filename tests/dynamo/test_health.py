@@ -46,7 +46,7 @@ async def test_readyz_names_each_thing_that_is_ready(client: httpx2.AsyncClient)
 async def test_readyz_leaves_no_channel_behind() -> None:
     layer: Any = get_channel_layer()
     await round_trip()
-    assert layer.mailbox().channels == {}
+    assert layer.channels == {}
 
 
 @pytest.fixture
