@@ -30,10 +30,14 @@ upkeep_thread = ThreadPoolExecutor(1, thread_name_prefix="database-upkeep")
 
 async def in_database(function: Callable[..., T], *args: Any, threads: ThreadPoolExecutor = _threads) -> T:
     """Run `function` in a thread of the pool that sockets share, or of `threads`, and hand its connection back."""
+    with working.track_inprogress():
+        return await _in_thread(threads, function, *args)
+
+
+async def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], *args: Any) -> T:
     # Log lines that are written there belong to the same request, charge point and message.
     run = partial(copy_context().run, _run, time.monotonic(), function, *args)
-    with working.track_inprogress():
-        return await asyncio.get_running_loop().run_in_executor(threads, run)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 # Below this, a COPY takes longer to begin than it saves.
@@ -61,7 +65,8 @@ class Together(Generic[T]):
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((member, done))
         loop.call_soon(self._begin)
-        await done
+        with working.track_inprogress():
+            await done
 
     def _begin(self, *, is_late: bool = False) -> None:
         """Begin a batch; a small one beside another only where that takes long, for soon there may be more."""
@@ -88,7 +93,7 @@ class Together(Generic[T]):
     async def _run(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
         failure: BaseException | None = None
         try:
-            await in_database(self._work, [member for member, _ in batch], threads=self._threads)
+            await _in_thread(self._threads, self._work, [member for member, _ in batch])
         except BaseException as error:
             failure = error
         self._free += 1

@@ -11,7 +11,7 @@ from chargepoints.database import Together, in_database
 
 from . import handlers
 from .frames import Call
-from .handlers import Asked, Outcome
+from .handlers import Asked
 
 BATCH = 64
 # PostgreSQL's deadlock_detected, serialization_failure and lock_not_available: the others were in the way.
@@ -45,19 +45,20 @@ class Writer:
 
 
 def handle_together(asked: list[Asked]) -> None:
-    """Handle a batch; without an outcome is left what must be handled alone."""
+    """Handle a batch; without an outcome is left what must be handled alone. Raises where the database is away."""
     try:
         handlers.handle(asked, patiently=False)
     except (OperationalError, InterfaceError) as error:
-        outcome = None if getattr(error.__cause__, "sqlstate", "") in IN_THE_WAY else error
-        settle(asked, outcome)
+        if getattr(error.__cause__, "sqlstate", "") not in IN_THE_WAY:
+            raise
+        leave_alone(asked)
     except Exception:  # one is at fault, and is heard of when it is handled alone
-        settle(asked, None)
+        leave_alone(asked)
 
 
-def settle(asked: list[Asked], outcome: Outcome | None) -> None:
+def leave_alone(asked: list[Asked]) -> None:
     for each in asked:
-        each.outcome = outcome
+        each.outcome = None
 
 
 writer = Writer()
