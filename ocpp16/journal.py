@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.5
 RENEW_SECONDS = LEASE.total_seconds() / 4
+# A socket that is not reached any more must not pass for connected for long.
+LOOK_SECONDS = 3
 MAXIMUM_MESSAGES = 20_000
 MAXIMUM_KINDS = 200
 FRAME_LENGTH = 20_000
@@ -151,13 +153,17 @@ class Journal:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        renew_at = loop.time() + RENEW_SECONDS
+        look_at, renew_at = loop.time() + LOOK_SECONDS, loop.time() + RENEW_SECONDS
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             if not await self.flush():
                 renew_at = loop.time()  # while the database was away, leases may have run out
-            if loop.time() >= renew_at and await self._renew():
-                renew_at = loop.time() + RENEW_SECONDS
+            if loop.time() >= renew_at:
+                if await self._renew():
+                    renew_at = loop.time() + RENEW_SECONDS
+            elif loop.time() >= look_at:
+                await self._close_lost(ChargePoint.objects.owning)
+                look_at = loop.time() + LOOK_SECONDS
 
     async def flush(self) -> bool:
         """Write what has gathered; False if the database refused, and it is kept for the next time."""
@@ -188,21 +194,30 @@ class Journal:
 
     async def _renew(self) -> bool:
         """Renew every lease; False if the database refused."""
-        names = list(self._sockets)
+        renewed = await self._close_lost(ChargePoint.objects.renew_leases)
+        metrics.leases.labels("renewed").inc(renewed or 0)
+        return renewed is not None
+
+    async def _close_lost(self, owning: Callable[[list[str]], set[str]]) -> int | None:
+        """Close each socket that owns its charge point no more; returns how many do, None if the database refused.
+
+        The socket that took it over should have told, but its process may have died before.
+        """
+        names, count = list(self._sockets), 0
         for start in range(0, len(names), CHUNK):
             chunk = names[start : start + CHUNK]
             try:
-                owned = await in_database(ChargePoint.objects.renew_leases, chunk, threads=upkeep_thread)
+                owned = await in_database(owning, chunk, threads=upkeep_thread)
             except Error as error:
                 metrics.leases.labels("failed").inc(len(chunk))
-                logger.warning("Leases could not be renewed: %s", error)
-                return False
-            metrics.leases.labels("renewed").inc(len(owned))
-            metrics.leases.labels("lost").inc(len(chunk) - len(owned))
-            for name in set(chunk) - owned:
-                if name in self._sockets:
-                    self._sockets[name]()
-        return True
+                logger.warning("Nobody knows which sockets own their charge point: %s", error)
+                return None
+            count += len(owned)
+            lost = [self._sockets[name] for name in set(chunk) - owned if name in self._sockets]
+            metrics.leases.labels("lost").inc(len(lost))
+            for close in lost:
+                close()
+        return count
 
 
 journal = Journal()

@@ -143,9 +143,12 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
 
     def renew_leases(self, channel_names: list[str]) -> set[str]:
         """Keep these sockets online for another lease; returns those that still own their charge point."""
-        owned = self.filter(channel_name__in=channel_names)
-        owned.update(online_until=Now() + LEASE)
-        return set(owned.values_list("channel_name", flat=True))
+        self.filter(channel_name__in=channel_names).update(online_until=Now() + LEASE)
+        return self.owning(channel_names)
+
+    def owning(self, channel_names: list[str]) -> set[str]:
+        """Those of these sockets that still own their charge point."""
+        return set(self.filter(channel_name__in=channel_names).order_by().values_list("channel_name", flat=True))
 
     def end_leases(self) -> int:
         """Mark offline, some at a time, the charge points whose lease ran out; returns how many.

@@ -108,6 +108,11 @@ async def test_goes_offline_when_the_connection_breaks(charge_point: Any) -> Non
     assert row().disconnected_at is not None
 
 
+async def test_is_closed_soon_where_the_process_that_took_it_over_died(charge_point: Any) -> None:
+    row().connect("ocpp16.of-a-process-that-died-before-it-told", "127.0.0.1")
+    assert await charge_point.closed() == (1000, "replaced by a newer connection")
+
+
 def test_is_offline_once_its_lease_has_ended(make_charge_point: Any) -> None:
     charge_point = make_charge_point()
     charge_point.connect("ocpp16.gone", "127.0.0.1")
