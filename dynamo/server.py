@@ -105,7 +105,8 @@ class Server(daphne.server.Server):
         beside = [metrics.watch_lag, *self.beside]
         self.tasks = [daphne.server.twisted_loop.create_task(start()) for start in beside]
         if self.on_ready is not None:
-            self.on_ready()
+            # Not before signals are handled: whoever is told may end us at once.
+            daphne.server.reactor.callWhenRunning(self.on_ready)
 
     def listen_error(self, failure: Any) -> None:
         self.failure = failure.getErrorMessage()

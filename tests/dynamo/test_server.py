@@ -6,6 +6,8 @@ import asyncio
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from django.db import connection
 from chargepoints.models import ChargePoint, Notification
 from ocpp16.models import Command, Message
 from tests.charge_point import ChargePointClient
-from tests.servers import STOP_SECONDS, ServerProcess
+from tests.servers import ROOT, STOP_SECONDS, ServerProcess, free_port
 
 MEBIBYTE = 1024 * 1024
 PATH = "/api/v1/ocpp16/reset"
@@ -176,6 +178,30 @@ async def test_leaves_a_lease_when_it_is_killed(own_server: ServerProcess, socke
     row = ChargePoint.objects.get()
     assert row.channel_name
     assert (row.online_until - row.connected_at).total_seconds() <= 90
+
+
+ENDS_AT_ONCE = """
+import asyncio, os, signal, sys
+import django
+
+django.setup()
+from dynamo.server import serve
+
+async def work():
+    try:
+        await asyncio.Future()
+    finally:
+        print("cancelled")
+
+serve("127.0.0.1", int(sys.argv[1]), on_ready=lambda: os.kill(os.getpid(), signal.SIGINT), beside=[work])
+print("returned")
+"""
+
+
+def test_ends_in_order_at_a_signal_that_comes_as_soon_as_it_listens() -> None:
+    command = [sys.executable, "-c", ENDS_AT_ONCE, str(free_port())]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("cancelled\nreturned\n", "")
 
 
 def test_says_in_one_sentence_that_the_port_is_in_use(transactional_db: None, tmp_path: Path) -> None:
