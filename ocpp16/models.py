@@ -84,9 +84,11 @@ class Command(models.Model):
         RATE_LIMITED = "rate_limited"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="commands")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="commands")
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="commands")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="commands")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, db_index=False, related_name="commands"
+    )
     request_id = models.CharField(max_length=100, blank=True)
     action = models.CharField(max_length=40)
     payload = models.JSONField()
@@ -103,7 +105,13 @@ class Command(models.Model):
     error_details = models.JSONField(null=True, blank=True)
     response_time_ms = models.PositiveIntegerField(null=True, blank=True)
     transaction = models.ForeignKey(
-        Transaction, models.SET_NULL, null=True, blank=True, related_name="commands", help_text="What it started."
+        Transaction,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="commands",
+        help_text="What it started.",
     )
 
     objects = CommandQuerySet.as_manager()
@@ -114,6 +122,9 @@ class Command(models.Model):
             models.Index(fields=["charge_point", "-created_at"]),
             models.Index(fields=["-created_at"]),
             models.Index(fields=["created_at"], condition=models.Q(state__in=UNFINISHED), name="command_unfinished"),
+            # Of few commands: for the deletion of what they point at.
+            models.Index(fields=["user"], condition=~models.Q(user=None), name="command_user"),
+            models.Index(fields=["transaction"], condition=~models.Q(transaction=None), name="command_transaction"),
         ]
 
     def __str__(self) -> str:
@@ -207,7 +218,7 @@ class Message(models.Model):
         CALL_RESULT = 3, "CALLRESULT"
         CALL_ERROR = 4, "CALLERROR"
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="messages")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="messages")
     direction = models.CharField(max_length=3, choices=Direction)
     kind = models.PositiveSmallIntegerField(choices=Kind)
     message_id = models.CharField(max_length=36, blank=True)

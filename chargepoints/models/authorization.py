@@ -40,7 +40,7 @@ class IdTag(models.Model):
         ACCEPTED = "Accepted"
         BLOCKED = "Blocked"
 
-    organization = models.ForeignKey(Organization, models.CASCADE, related_name="id_tags")
+    organization = models.ForeignKey(Organization, models.CASCADE, db_index=False, related_name="id_tags")
     id_tag = models.CharField(max_length=ID_TAG_LENGTH)
     parent_id_tag = models.CharField(max_length=ID_TAG_LENGTH, blank=True)
     status = models.CharField(max_length=8, choices=Status, default=Status.ACCEPTED)

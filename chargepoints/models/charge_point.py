@@ -188,7 +188,7 @@ class ChargePoint(models.Model):
         "heartbeat interval", null=True, blank=True, help_text="Seconds; empty: the organization's."
     )
 
-    vendor = models.CharField(max_length=255, blank=True, db_index=True)
+    vendor = models.CharField(max_length=255, blank=True)
     model = models.CharField(max_length=255, blank=True)
     serial_number = models.CharField(max_length=255, blank=True)
     charge_box_serial_number = models.CharField(max_length=255, blank=True)
@@ -200,7 +200,7 @@ class ChargePoint(models.Model):
     firmware_status = models.CharField(max_length=50, blank=True)
     diagnostics_status = models.CharField(max_length=50, blank=True)
 
-    channel_name = models.CharField(max_length=100, blank=True, db_index=True, editable=False)
+    channel_name = models.CharField(max_length=100, blank=True, editable=False)
     online_until = models.DateTimeField(null=True, editable=False)
     connected_at = models.DateTimeField(null=True, blank=True, editable=False)
     disconnected_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -213,7 +213,12 @@ class ChargePoint(models.Model):
 
     class Meta:
         ordering = ["identity"]
-        indexes = [models.Index(fields=["organization", "identity"])]
+        indexes = [
+            models.Index(fields=["organization", "identity"]),
+            # Not by db_index, which on PostgreSQL makes a second one for LIKE; every connection writes them all.
+            models.Index(fields=["channel_name"], name="charge_point_channel"),
+            models.Index(fields=["vendor"], name="charge_point_vendor"),
+        ]
 
     def __str__(self) -> str:
         return self.identity

@@ -26,7 +26,7 @@ class ConformanceFindingQuerySet(ChargePointOwnedQuerySet["ConformanceFinding"])
 class ConformanceFinding(models.Model):
     """A way in which a charge point departs from OCPP that we repaired; repeats are counted."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="findings")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="findings")
     kind = models.CharField(max_length=120)
     detail = models.TextField(blank=True)
     count = models.PositiveIntegerField(default=1)

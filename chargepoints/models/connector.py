@@ -11,7 +11,7 @@ from .charge_point import Availability, ChargePoint
 class Connector(models.Model):
     """The current state of one connector; connector 0 is the charge point itself."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="connectors")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="connectors")
     connector_id = models.PositiveIntegerField()
     status = models.CharField(max_length=50, blank=True)
     error_code = models.CharField(max_length=50, blank=True)
@@ -62,7 +62,7 @@ class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
 class ConnectorStatus(models.Model):
     """One StatusNotification, kept as history."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="status_history")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="status_history")
     connector_id = models.PositiveIntegerField()
     status = models.CharField(max_length=50)
     error_code = models.CharField(max_length=50)

@@ -56,8 +56,10 @@ class MeterValueQuerySet(ChargePointOwnedQuerySet["MeterValue"]):
 class MeterValue(models.Model):
     """OCPP's MeterValue: the samples that were taken at one moment, each as the charge point wrote it."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="meter_values")
-    transaction = models.ForeignKey(Transaction, models.CASCADE, null=True, blank=True, related_name="meter_values")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="meter_values")
+    transaction = models.ForeignKey(
+        Transaction, models.CASCADE, null=True, blank=True, db_index=False, related_name="meter_values"
+    )
     connector_id = models.PositiveIntegerField()
     timestamp = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)

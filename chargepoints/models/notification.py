@@ -11,7 +11,7 @@ from .charge_point import ChargePoint
 class Notification(models.Model):
     """What a charge point reported of firmware, diagnostics, logs, certificates or in vendor messages."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="notifications")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="notifications")
     action = models.CharField(max_length=40, help_text="The OCPP action that brought it.")
     status = models.CharField(max_length=50, blank=True)
     payload = models.JSONField(default=dict)
@@ -30,7 +30,7 @@ class Notification(models.Model):
 class SecurityEvent(models.Model):
     """A security event: reported by the charge point, or seen by us in what it sent."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="security_events")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="security_events")
     type = models.CharField(max_length=50)
     technical_information = models.TextField(blank=True)
     timestamp = models.DateTimeField(default=timezone.now)

@@ -53,7 +53,7 @@ class Reservation(models.Model):
         CANCELLED = "cancelled"
         USED = "used"
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="reservations")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="reservations")
     reservation_id = models.IntegerField()
     connector_id = models.PositiveIntegerField()
     id_tag = models.CharField(max_length=ID_TAG_LENGTH)

@@ -187,7 +187,7 @@ class Transaction(models.Model):
         INFERRED = "inferred", "stopped (inferred)"
 
     id = models.PositiveIntegerField(primary_key=True, default=new_transaction_id, editable=False)
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="transactions")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="transactions")
     connector_id = models.PositiveIntegerField()
     id_tag = models.CharField(max_length=255)
     authorization_status = models.CharField(max_length=12, help_text="What StartTransaction was answered.")
@@ -282,13 +282,15 @@ class Transaction(models.Model):
 class OrphanStop(models.Model):
     """A StopTransaction whose transaction is not known; `matched` where only one could be meant."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="orphan_stops")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="orphan_stops")
     transaction_id_sent = models.BigIntegerField()
     meter_stop = models.BigIntegerField(help_text="Wh")
     stopped_at = models.DateTimeField()
     reason = models.CharField(max_length=50, blank=True)
     id_tag = models.CharField(max_length=255, blank=True)
-    matched = models.ForeignKey(Transaction, models.SET_NULL, null=True, blank=True, related_name="orphan_stops")
+    matched = models.ForeignKey(
+        Transaction, models.SET_NULL, null=True, blank=True, db_index=False, related_name="orphan_stops"
+    )
     received_at = models.DateTimeField(db_default=Now())
     fingerprint = models.UUIDField(editable=False)
 
@@ -297,6 +299,7 @@ class OrphanStop(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["charge_point", "fingerprint"], name="orphan_stop_unique")]
+        indexes = [models.Index(fields=["matched"], condition=~Q(matched=None), name="orphan_stop_matched")]
 
     def __str__(self) -> str:
         return f"stop of {self.transaction_id_sent}"
