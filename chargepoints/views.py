@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
@@ -14,6 +14,7 @@ from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
 from .examples import ACTIVE_TRANSACTIONS, CHARGE_POINT_STATUSES
 from .models import ChargePoint, Connector
 from .models.charge_point import IDENTITY_FORBIDDEN
+from .models.connector import LISTED
 from .serializers import ActiveTransactionsSerializer, StatusesSerializer, StatusQuerySerializer
 
 
@@ -78,13 +79,18 @@ class ChargePointStatusView(OfOrganization, GenericAPIView[ChargePoint]):
         page, per_page = query.validated_data["page"], query.validated_data["per_page"]
         found = with_status(self.get_queryset(), query.validated_data.get("status", ""))
         total, start = found.count(), (page - 1) * per_page
-        rows = for_display(found)[start : start + per_page] if start < total else []
+        rows = rows_of(for_display(found), start, min(start + per_page, total), total)
         body = {"charge_points": rows, "total": total, "page": page, "per_page": per_page}
         return Response(self.get_serializer(body).data)
 
 
-# A connector that has reported nothing yet is not listed, nor is the charge point itself while all is well.
-LISTED = ~Q(status="") & ~Q(connector_id=0, status="Available")
+def rows_of(charge_points: QuerySet[ChargePoint], start: int, end: int, total: int) -> list[ChargePoint]:
+    """Those from `start` to before `end` by id, from the nearer end: the last page costs what the first does."""
+    if start >= end:
+        return []
+    if start <= total - end:
+        return list(charge_points.order_by("identity")[start:end])
+    return list(charge_points.order_by("-identity")[total - end : total - start])[::-1]
 
 
 def with_status(charge_points: QuerySet[ChargePoint], status: str) -> QuerySet[ChargePoint]:
@@ -98,4 +104,4 @@ def with_status(charge_points: QuerySet[ChargePoint], status: str) -> QuerySet[C
 def for_display(charge_points: QuerySet[ChargePoint]) -> QuerySet[ChargePoint]:
     """With what the list shows, in two queries; online by the database's clock, which also writes the leases."""
     listed = Prefetch("connectors", Connector.objects.filter(LISTED).order_by("connector_id"), to_attr="listed")
-    return charge_points.annotate(online=ChargePoint.has_socket()).prefetch_related(listed).order_by("identity")
+    return charge_points.annotate(online=ChargePoint.has_socket()).prefetch_related(listed)

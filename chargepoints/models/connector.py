@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
 from .charge_point import Availability, ChargePoint
+
+# A connector that has reported nothing yet is not listed, nor is the charge point itself while all is well.
+LISTED = ~Q(status="") & ~Q(connector_id=0, status="Available")
 
 
 class Connector(models.Model):
@@ -27,6 +31,7 @@ class Connector(models.Model):
     class Meta:
         ordering = ["charge_point", "connector_id"]
         constraints = [models.UniqueConstraint(fields=["charge_point", "connector_id"], name="connector_unique")]
+        indexes = [models.Index(fields=["status", "charge_point"], condition=LISTED, name="connector_listed")]
 
     def __str__(self) -> str:
         return f"{self.charge_point} connector {self.connector_id}"

@@ -171,6 +171,20 @@ def test_gives_pages(api: Api) -> None:
     assert [last[name] for name in ("total", "page", "per_page")] == [4, 2, 2]
 
 
+@pytest.mark.parametrize("query", [{}, {"status": "Charging"}])
+@pytest.mark.parametrize("per_page", range(1, 9))
+def test_gives_each_once_and_in_order_however_large_the_pages(api: Api, per_page: int, query: dict[str, str]) -> None:
+    identities = [f"CP-{number}" for number in range(7)]
+    for identity in reversed(identities):
+        make(api, identity, "Available", "Charging", "Charging")
+    pages = [
+        listed(api.get("/charge_points/status", {"per_page": str(per_page), "page": str(page), **query}))
+        for page in range(1, 9)
+    ]
+    assert [identity for page in pages for identity in page] == identities
+    assert all(len(page) <= per_page for page in pages)
+
+
 @pytest.mark.parametrize("page", ["2", "999", "9" * 18])
 def test_gives_an_empty_page_past_the_end(api: Api, page: str) -> None:
     make(api, "A")
