@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
 
 from .examples import ACTIVE_TRANSACTIONS, CHARGE_POINT_STATUSES
+from .identities import IDENTITY_FORBIDDEN
 from .models import ChargePoint, Connector
-from .models.charge_point import IDENTITY_FORBIDDEN
 from .models.connector import LISTED
 from .serializers import ActiveTransactionsSerializer, StatusesSerializer, StatusQuerySerializer
 

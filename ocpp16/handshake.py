@@ -11,8 +11,9 @@ from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 
+from chargepoints.identities import IDENTITY_LENGTH
 from chargepoints.models import ChargePoint
-from chargepoints.models.charge_point import IDENTITY_LENGTH, SecurityProfile
+from chargepoints.models.charge_point import SecurityProfile
 
 from .certificates import common_name
 from .failures import Failures

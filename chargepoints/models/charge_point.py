@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
@@ -17,12 +15,10 @@ from apikeys.querysets import OrganizationQuerySet
 
 from .. import credentials
 from ..database import update
+from ..identities import IDENTITY_LENGTH, validate_identity
 
 if TYPE_CHECKING:
     from .connector import ConnectorStatus
-
-IDENTITY_LENGTH = 48
-IDENTITY_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/:\ud800-\udfff]")
 
 # A worker renews the leases of its sockets four times within this; one that dies leaves them to expire.
 LEASE = timedelta(seconds=60)
@@ -44,14 +40,6 @@ CONVERSING = (
     "organization__heartbeat_interval",
     "organization__accept_unknown_id_tags",
 )
-
-
-def validate_identity(identity: str) -> None:
-    """Raise ValidationError unless `identity` can stand in a URL path and as a Basic user name."""
-    if not identity or len(identity) > IDENTITY_LENGTH or identity.strip() != identity:
-        raise ValidationError(f"An identity has 1 to {IDENTITY_LENGTH} characters and no space at either end.")
-    if IDENTITY_FORBIDDEN.search(identity) or identity in (".", ".."):
-        raise ValidationError("An identity cannot contain a slash, a colon or a control character.")
 
 
 class RegistrationStatus(models.TextChoices):

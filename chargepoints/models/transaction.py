@@ -16,6 +16,7 @@ from apikeys.querysets import ChargePointOwnedQuerySet
 
 from ..database import insert_row
 from ..fingerprints import fingerprint, start_mark
+from ..statements import RECORD_LATEST, STARTED, STOP
 from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
 from .connector import Connector
@@ -33,37 +34,6 @@ AT_LAST_READING = {
     "meter_stop": Coalesce("latest_meter_value", "meter_start"),
     "stopped_at": Coalesce("latest_meter_at", "started_at"),
 }
-
-
-# Written out, as the ORM takes longer to write a statement than the database to do it; sessions are what we live from.
-STARTED = (
-    "id",
-    "charge_point",
-    "connector_id",
-    "id_tag",
-    "authorization_status",
-    "reservation_id",
-    "state",
-    "started_at",
-    "meter_start",
-    "stop_reason",
-    "stop_id_tag",
-    "fingerprint",
-)
-STOP = """
-    UPDATE chargepoints_transaction
-    SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = %s,
-        stop_reason = %s, stop_id_tag = %s
-    WHERE id = %s AND state <> 'stopped'
-"""
-# The ORM would take five times as long, and meter values are most of what charge points send.
-RECORD_LATEST = """
-    UPDATE chargepoints_transaction
-    SET latest_meter_value = %s, latest_meter_at = %s,
-        meter_stop = CASE WHEN state = 'inferred' THEN %s ELSE meter_stop END,
-        stopped_at = CASE WHEN state = 'inferred' THEN %s ELSE stopped_at END
-    WHERE id = %s AND (latest_meter_at IS NULL OR latest_meter_at <= %s)
-"""
 
 
 class Surroundings(NamedTuple):

@@ -17,8 +17,8 @@ from apikeys.admin.asking import ask
 from apikeys.admin.tenancy import ReadOnlyAdmin, only_organization, visible
 from apikeys.models import Organization
 from chargepoints.credentials import generate_password
+from chargepoints.identities import validate_identity
 from chargepoints.models import ChargePoint
-from chargepoints.models.charge_point import validate_identity
 from ocpp16.models import RefusedConnection
 
 CHANGELIST = "admin:ocpp16_refusedconnection_changelist"
