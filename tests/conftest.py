@@ -19,6 +19,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from apikeys import clock
 
 from .charge_point import ChargePointClient
+from .scheduling import Scheduler, unit
 from .servers import ServerProcess, running
 
 # Tests talk to servers asynchronously and look into the database between; there is no loop to block.
@@ -29,6 +30,20 @@ _numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="Run the tests of faults with their full counts: hours.")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for the whole suite; what is named runs in this process."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    return Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest unit first, so that both processes end at the same time."""
+    items.sort(key=lambda item: unit(item.nodeid) != "heavy")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +69,7 @@ class Servers:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Without the pool: a connection belongs to its asyncio task, and no test gives back those of its tasks."""
     connection.settings_dict["OPTIONS"].pop("pool", None)
 
