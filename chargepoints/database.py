@@ -1,4 +1,4 @@
-"""Database work of sockets, off the event loop, for one of them or for many at once."""
+"""Database work off the event loop, for one socket or request or for many sockets at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from prometheus_client import Counter, Gauge, Histogram
 
 T = TypeVar("T")
 
-working = Gauge("dynamo_database_work", "Database work of sockets that waits for a thread or is being done.")
-waited = Histogram("dynamo_database_wait_seconds", "How long database work of sockets waited for a thread.")
-failures = Counter("dynamo_database_failures", "Database work of sockets that failed.", ["error"])
+working = Gauge(
+    "dynamo_database_work", "Database work of sockets and of the API that waits for a thread or is being done."
+)
+waited = Histogram(
+    "dynamo_database_wait_seconds", "How long database work of sockets and of the API waited for a thread."
+)
+failures = Counter("dynamo_database_failures", "Database work of sockets and of the API that failed.", ["error"])
 
 # Thread sensitivity is decided here, once: `database_sync_to_async` outside a request would put every socket of
 # the process behind one thread. These threads are only ever ours, so nothing in them expects the main thread.

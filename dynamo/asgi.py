@@ -1,4 +1,4 @@
-"""The two doors: http to Django, websocket to the charge points' consumer."""
+"""The doors: http to Django, the API and the pages each their own way; websocket to the charge points' consumer."""
 
 import os
 from typing import Any
@@ -28,4 +28,13 @@ django.setup(set_prefix=False)
 
 from ocpp16.door import charge_point_socket  # noqa: E402  needs the apps that the line above loads
 
-application = ProtocolTypeRouter({"http": Handler(), "websocket": charge_point_socket})
+from .api import ROOT, ApiHandler  # noqa: E402
+
+api, pages = ApiHandler(), Handler()
+
+
+async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await (api if scope["path"].startswith(ROOT) else pages)(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": charge_point_socket})

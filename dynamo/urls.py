@@ -9,13 +9,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16.commands import COMMANDS
-from ocpp16.views import CommandViewSet
+from ocpp16.views import CommandView
 
 from . import errors, health, metrics
 from .doctor import proxy
 
 commands = [
-    path(f"api/v1/ocpp16/{name}", CommandViewSet.as_view({"post": "send"}, endpoint=endpoint), name=name)
+    path(f"api/v1/ocpp16/{name}", CommandView.as_view(endpoint=endpoint), name=name)
     for name, endpoint in COMMANDS.items()
 ]
 

@@ -6,12 +6,9 @@ import asyncio
 import logging
 import uuid
 from contextlib import suppress
-from contextvars import Context
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error, connection
 
@@ -20,6 +17,7 @@ from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import RegistrationStatus
 
 from . import exchange, metrics
+from .exchange import Exchange
 from .models import Command
 from .sender import in_commands_thread
 
@@ -54,7 +52,22 @@ class ServiceUnavailable(NotSent):
     pass
 
 
-def send(
+class Pending(NamedTuple):
+    """A command that has its row, and the address of the socket that is to send it."""
+
+    command: Command
+    channel_name: str
+
+
+def send(charge_point: ChargePoint, action: str, payload: dict[str, Any], **sender: Any) -> Command:
+    """Send a CALL and wait for its end, in this thread; raises and returns what `begin` and `conclude` do."""
+    pending = begin(ChargePoint.objects.with_socket().get(pk=charge_point.pk), action, payload, **sender)
+    if not connection.in_atomic_block:
+        connection.close()  # a waiting request must not hold one of the pool's connections
+    return conclude(pending.command, async_to_sync(hand_over)(pending))
+
+
+def begin(
     charge_point: ChargePoint,
     action: str,
     payload: dict[str, Any],
@@ -62,25 +75,18 @@ def send(
     api_key: ApiKey | None = None,
     user: Any = None,
     request_id: str = "",
-) -> Command:
-    """Send a CALL and wait for its end; returns the ended row, whose `state` says how.
-
-    Raises ChargePointOffline, RateLimited or ServiceUnavailable where nothing was sent; the row is kept.
-    """
+) -> Pending:
+    """Log a command for a charge point `with_socket`; raises ChargePointOffline where there is nobody to take it."""
     command = Command.objects.create(
         charge_point=charge_point, action=action, payload=payload, api_key=api_key, user=user, request_id=request_id
     )
     if action in NEEDS_REGISTRATION and charge_point.registration_status != RegistrationStatus.ACCEPTED:
         status = charge_point.registration_status
         raise _not_sent(ChargePointOffline(f"The registration of the charge point is {status}.", command))
-    online = ChargePoint.objects.online().filter(pk=charge_point.pk)
-    channel_name = online.values_list("channel_name", flat=True).first()
-    if channel_name is None:
+    channel_name: str | None = charge_point.socket  # type: ignore[attr-defined]
+    if not channel_name:
         raise _not_sent(ChargePointOffline("The charge point is not connected.", command))
-    if not connection.in_atomic_block:
-        connection.close()  # a waiting request must not hold one of the pool's connections
-    state = async_to_sync(_hand_over)(command.pk, channel_name)
-    return _outcome(command, state)
+    return Pending(command, channel_name)
 
 
 def _not_sent(error: NotSent, state: str = Command.State.LOST) -> NotSent:
@@ -89,7 +95,11 @@ def _not_sent(error: NotSent, state: str = Command.State.LOST) -> NotSent:
     return error
 
 
-def _outcome(command: Command, state: str) -> Command:
+def conclude(command: Command, state: str) -> Command:
+    """The ended row of a command that was handed over, whose `state` says how it ended.
+
+    Raises ChargePointOffline, RateLimited or ServiceUnavailable where nothing was sent; the row is kept.
+    """
     if state == "limited":
         message = "More than 10 commands in one second, or waiting, for this charge point."
         raise _not_sent(RateLimited(message, command), Command.State.RATE_LIMITED)
@@ -104,35 +114,37 @@ def _outcome(command: Command, state: str) -> Command:
     return command
 
 
-async def _hand_over(command_id: uuid.UUID, channel_name: str) -> str:
+async def hand_over(pending: Pending) -> str:
     """Give the command to its socket and wait; `ended`, `limited`, `silent`, `timeout` or `unavailable`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + settings.DYNAMO_COMMAND_TIMEOUT
-    replies = Replies.of_this_loop()
-    states = replies.expect(str(command_id))
+    states: asyncio.Queue[str] = asyncio.Queue()
+    replies, address = Exchange.of_this_loop(), ""
     try:
-        event = {"type": "command.send", "command": str(command_id), "reply_channel": await replies.channel()}
-        await asyncio.wait_for(exchange.send(channel_name, event), LAYER_SECONDS)
+        async with asyncio.timeout(LAYER_SECONDS):
+            address = await replies.open(lambda event: states.put_nowait(event["state"]))
+            event = {"type": "command.send", "command": str(pending.command.pk), "reply_channel": address}
+            await exchange.send(pending.channel_name, event)
     except Exception as error:
         metrics.layer_failures.labels("command").inc()
         logger.warning("The channel layer is not there: %r", error)
-        replies.forget(str(command_id))
+        replies.close(address)
         return "unavailable"
     try:
-        state = await _acknowledged(states, command_id, channel_name, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
+        state = await _acknowledged(states, pending, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
         return await _state(states, deadline, "timeout") if state == "queued" else state
     finally:
-        replies.forget(str(command_id))
+        replies.close(address)
 
 
-async def _acknowledged(states: asyncio.Queue[str], command_id: uuid.UUID, channel_name: str, deadline: float) -> str:
+async def _acknowledged(states: asyncio.Queue[str], pending: Pending, deadline: float) -> str:
     """The first word of the socket, or what the database says of it; `silent` where neither says anything."""
     loop = asyncio.get_running_loop()
     seconds = LOOK_SECONDS
     while loop.time() < deadline:
         state = await _state(states, min(deadline, loop.time() + seconds), "")
         with suppress(Error):
-            state = state or await in_commands_thread(_look, command_id, channel_name)
+            state = state or await in_commands_thread(_look, pending.command.pk, pending.channel_name)
         if state:
             return state
         seconds *= 2
@@ -154,48 +166,3 @@ async def _state(states: asyncio.Queue[str], deadline: float, otherwise: str) ->
             return await states.get()
     except TimeoutError:
         return otherwise
-
-
-class Replies:
-    """The reply channel of an event loop: one subscription for all its callers, who wait by command id."""
-
-    _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Replies] = WeakKeyDictionary()
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, asyncio.Queue[str]] = {}
-        self._name: asyncio.Future[str] | None = None
-
-    @classmethod
-    def of_this_loop(cls) -> Replies:
-        return cls._loops.setdefault(asyncio.get_running_loop(), cls())
-
-    def expect(self, command_id: str) -> asyncio.Queue[str]:
-        """A queue that receives the states of this command."""
-        return self._waiting.setdefault(command_id, asyncio.Queue())
-
-    def forget(self, command_id: str) -> None:
-        self._waiting.pop(command_id, None)
-
-    async def channel(self) -> str:
-        """The name of the channel, subscribed to at the first use."""
-        if self._name is None or (self._name.done() and self._name.exception() is not None):
-            self._name = asyncio.ensure_future(self._subscribe())
-        return await asyncio.wait_for(asyncio.shield(self._name), LAYER_SECONDS)
-
-    async def _subscribe(self) -> str:
-        name: str = await get_channel_layer().new_channel("reply.")
-        # It outlives the request that happens to be first, and must not log in its name.
-        self._listening = asyncio.create_task(self._listen(name), context=Context())
-        return name
-
-    async def _listen(self, name: str) -> None:
-        while True:
-            try:
-                event = await get_channel_layer().receive(name)
-            except Exception as error:
-                metrics.layer_failures.labels("receive").inc()
-                logger.warning("The channel layer is not there: %r", error)
-                await asyncio.sleep(1)
-                continue
-            if event["command"] in self._waiting:
-                self._waiting[event["command"]].put_nowait(event["state"])

@@ -1,4 +1,4 @@
-"""Events to the sockets of this process, over one channel of the layer for all of them."""
+"""Events to the sockets of this process, and to who waits for them, over one channel of the layer for all."""
 
 from __future__ import annotations
 

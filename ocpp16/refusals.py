@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rest_framework.exceptions import APIException
 
-from chargepoints.models import ChargePoint
-
 from . import dispatch
-from .commands import Endpoint, call_error
+from .commands import call_error
 from .models import Command
 
 UNSUPPORTED = ("NotImplemented", "NotSupported")
@@ -47,20 +47,17 @@ class Unavailable(CommandRefusal):
     status_code, code = 503, "service_unavailable"
 
 
-def send(endpoint: Endpoint, charge_point: ChargePoint, action: str, payload: dict[str, Any], **sender: Any) -> Command:
-    """dispatch.send, with every end that is no success for this endpoint raised as a CommandRefusal."""
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises what did not reach the wire as a CommandRefusal."""
     try:
-        command = dispatch.send(charge_point, action, payload, **sender)
+        yield
     except dispatch.ChargePointOffline as error:
         raise Offline(str(error), error.command) from None
     except dispatch.RateLimited as error:
         raise Limited(str(error), error.command, error.retry_after) from None
     except dispatch.ServiceUnavailable as error:
         raise Unavailable(str(error), error.command) from None
-    refusal = find_refusal(command, endpoint.is_raw)
-    if refusal is not None:
-        raise refusal
-    return command
 
 
 def find_refusal(command: Command, is_raw: bool) -> CommandRefusal | None:

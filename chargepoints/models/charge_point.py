@@ -69,6 +69,10 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         """Charge points with a live socket, by the database's clock."""
         return self.exclude(channel_name="").filter(online_until__gt=Now())
 
+    def with_socket(self) -> ChargePointQuerySet:
+        """With `socket`: the channel of the live one, by the database's clock, or nothing."""
+        return self.annotate(socket=Case(When(Q(online_until__gt=Now()), then=F("channel_name"))))
+
     def offline(self) -> ChargePointQuerySet:
         return self.filter(Q(channel_name="") | Q(online_until=None) | Q(online_until__lte=Now()))
 

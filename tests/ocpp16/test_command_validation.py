@@ -5,11 +5,12 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from ocpp16.commands import COMMANDS, SEEN, Endpoint
 from ocpp16.models import Command
 from ocpp16.serializers import CommandSerializer
-from ocpp16.views import CommandViewSet
+from ocpp16.views import CommandView
 from tests.api import Api, error_of, make_api, make_charge_point
 from tests.ocpp16.reference import EXAMPLES, EXPIRY, IDENTITY
 
@@ -276,7 +277,7 @@ def test_logs_a_command_that_could_not_be_sent(api: Api) -> None:
 
 def test_needs_a_serializer_and_a_line_for_another_command(api: Api, rf: Any) -> None:
     endpoint = Endpoint("ClearCache", CommandSerializer, SEEN, "Forget which id tags are known")
-    view = CommandViewSet.as_view({"post": "send"}, endpoint=endpoint)
+    view = async_to_sync(CommandView.as_view(endpoint=endpoint))
     body = json.dumps({"charge_point_id": IDENTITY})
     response = view(rf.post("/", body, content_type="application/json", headers=api.headers({})))
     assert response.data["error"]["code"] == "charge_point_offline"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from ocpp16 import dispatch, outcomes
+from ocpp16 import dispatch, exchange, outcomes
 from ocpp16.frames import CallResult
 from ocpp16.models import Command
 from tests.conftest import eventually
@@ -83,7 +83,7 @@ async def test_waits_for_the_answer_where_only_the_acknowledgement_was_lost(
 async def test_completes_late_what_was_published_though_the_layer_failed(row: Any) -> None:
     command = Command.objects.create(charge_point=row, action="Reset", payload={})
     Command.objects.claim(command.pk)
-    assert dispatch._outcome(command, "unavailable").state == "timed_out"
+    assert dispatch.conclude(command, "unavailable").state == "timed_out"
     outcomes.complete(row.pk, command.pk, CallResult(str(command.pk), {"status": "Accepted"}), None)
     assert Command.objects.get().state == "accepted"
 
@@ -119,7 +119,7 @@ async def test_sends_nothing_while_the_channel_layer_is_away(
         async def new_channel(self, prefix: str) -> str:
             raise ConnectionError("Connection refused")
 
-    monkeypatch.setattr(dispatch, "get_channel_layer", Away)
+    monkeypatch.setattr(exchange, "get_channel_layer", Away)
     with pytest.raises(dispatch.ServiceUnavailable) as refused:
         await send(row)
     assert refused.value.command is not None
