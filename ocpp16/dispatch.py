@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 # A live socket acknowledges within milliseconds; one that does not is on a worker that died or hangs.
 ACKNOWLEDGE_SECONDS = 3
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 LAYER_SECONDS = 3
 UNAVAILABLE = "Commands cannot be delivered at the moment."
 SILENT = "The connection to the charge point does not react."

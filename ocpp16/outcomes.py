@@ -34,11 +34,10 @@ def complete(
 
     Without `milliseconds` the answer is to no CALL in flight, so only one that timed out can be meant.
     """
-    commands = Command.objects.select_related("charge_point")
-    command = commands.filter(pk=command_id, charge_point_id=charge_point_id).first()
+    command = Command.objects.filter(pk=command_id, charge_point_id=charge_point_id).first()
     if command is None:
         return None
-    with transaction.atomic():
+    with command.atomic(has_effect=command.action in EFFECTS):
         store = command.complete_late if milliseconds is None else command.complete
         if store(response_time_ms=milliseconds, **read(command.action, frame)):
             keep_effect(command)
