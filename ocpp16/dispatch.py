@@ -105,7 +105,7 @@ def conclude(command: Command, state: str) -> Command:
         raise _not_sent(RateLimited(message, command), Command.State.RATE_LIMITED)
     if state == "unavailable" and command.give_up(UNAVAILABLE):
         raise ServiceUnavailable(UNAVAILABLE, command)
-    if state == "silent" and command.give_up(SILENT):
+    if state == "silent":
         raise ChargePointOffline(SILENT, command)
     command.refresh_from_db()
     # It may be on the wire: a late answer still completes it, with its effect.
@@ -132,6 +132,8 @@ async def hand_over(pending: Pending) -> str:
         return "unavailable"
     try:
         state = await _acknowledged(states, pending, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
+        if state == "silent" and not await in_commands_thread(pending.command.give_up, SILENT):
+            state = "queued"  # its socket took it at the last moment
         return await _state(states, deadline, "timeout") if state == "queued" else state
     finally:
         replies.close(address)
