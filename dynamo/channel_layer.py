@@ -150,7 +150,11 @@ class Shard(RedisSingleShardConnection):
     async def _converse(self, connection: AbstractConnection) -> None:
         """Subscribe and take what comes; raises where Redis has nothing more to say."""
         await connection.send_command("SUBSCRIBE", *self.names, check_health=False)
+        task = asyncio.current_task()
         while True:
+            if task is not None and task.cancelling():
+                # Until Python 3.12 the client's own limits of time may swallow a cancellation.
+                raise asyncio.CancelledError
             reply = await connection.read_response(timeout=PING_SECONDS)
             if reply is None:
                 await connection.send_command("PING", check_health=False)

@@ -118,3 +118,15 @@ async def test_is_forgotten_with_its_channel(mine: ChannelLayer) -> None:
     waiting.cancel()
     await asyncio.wait([waiting])
     assert mine.channels == {}
+
+
+async def test_ends_at_whatever_moment_it_is_cancelled(redis_server: RedisServer) -> None:
+    others = asyncio.all_tasks()
+    for turns in range(60):
+        await ChannelLayer([redis_server.url]).new_channel()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        tasks = asyncio.all_tasks() - others
+        for task in tasks:
+            task.cancel()
+        assert not (await asyncio.wait(tasks, timeout=SECONDS))[1]
