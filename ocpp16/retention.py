@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 
 from chargepoints.models import ConnectorStatus, Notification, OrphanStop, SecurityEvent
 
-from .models import UNFINISHED, Command, Message, RefusedConnection
+from .models import Command, Message, RefusedConnection
+from .models.command import UNFINISHED
 
 # Each batch is its own database transaction, so that charge points never wait long for a lock.
 BATCH = 1000

@@ -7,16 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from apikeys.models import ApiKey
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.models import ChargePoint, Transaction
 
-from . import metrics, payloads
+from .. import metrics, payloads
 
 # How long after a remote start its transaction, or its tag's authorization, may still come.
 REMOTE_START_WINDOW = timedelta(minutes=10)
@@ -208,89 +207,3 @@ class Command(models.Model):
             setattr(self, name, value)
         del self.ended_at  # told by the database, to who asks
         metrics.command_ended(self.action, values)
-
-
-class Message(models.Model):
-    """One frame of the OCPP conversation, as it went over the wire."""
-
-    class Direction(models.TextChoices):
-        RECEIVED = "in", "from charge point"
-        SENT = "out", "to charge point"
-
-    class Kind(models.IntegerChoices):
-        MALFORMED = 0, "malformed"
-        CALL = 2, "CALL"
-        CALL_RESULT = 3, "CALLRESULT"
-        CALL_ERROR = 4, "CALLERROR"
-
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="messages")
-    direction = models.CharField(max_length=3, choices=Direction)
-    kind = models.PositiveSmallIntegerField(choices=Kind)
-    message_id = models.CharField(max_length=36, blank=True)
-    action = models.CharField(max_length=40, blank=True)
-    frame = models.TextField(help_text="The text of the frame; a very long one is cut.")
-    at = models.DateTimeField(default=timezone.now)
-
-    objects = ChargePointOwnedQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["charge_point", "-id"]), models.Index(fields=["at"])]
-
-    def __str__(self) -> str:
-        return f"{self.get_direction_display()} {self.get_kind_display()} {self.action}".strip()
-
-
-class RefusedConnectionQuerySet(models.QuerySet["RefusedConnection"]):
-    def for_user(self, user: Any) -> RefusedConnectionQuerySet:
-        """Refusals of charge points that the user may see; an unknown identity is nobody's, so a superuser's."""
-        if user.is_superuser:
-            return self
-        return self.filter(identity__in=ChargePoint.objects.for_user(user).values("identity"))
-
-    def record(self, *, identity: str, address: str, reason: str, path: str, protocols: str, count: int) -> None:
-        """Count a refused handshake on the row of its kind; a flood of new kinds is counted on one row."""
-        known = {"identity": identity, "address": address, "reason": reason}
-        counted = {"count": F("count") + count, "last_at": Now(), "path": path, "protocols": protocols}
-        if self.filter(**known).update(**counted):
-            return
-        if self.filter(address=address).count() >= RefusedConnection.ROWS_PER_ADDRESS or (
-            self.count() >= RefusedConnection.ROWS
-        ):
-            known = {"identity": "", "address": "", "reason": RefusedConnection.OVERFLOW}
-            counted["path"] = counted["protocols"] = ""
-            if self.filter(**known).update(**counted):
-                return
-        try:
-            with transaction.atomic():
-                self.create(**known, **{**counted, "count": count}, first_at=Now())
-        except IntegrityError:
-            self.filter(**known).update(**counted)
-
-
-class RefusedConnection(models.Model):
-    """A kind of WebSocket handshake that was refused; repeats are counted."""
-
-    OVERFLOW = "more kinds than are listed"
-    ROWS = 5_000
-    ROWS_PER_ADDRESS = 100
-
-    identity = models.CharField(max_length=100, blank=True)
-    address = models.CharField(max_length=45, blank=True)
-    reason = models.CharField(max_length=100)
-    path = models.CharField(max_length=300, blank=True)
-    protocols = models.CharField("offered protocols", max_length=200, blank=True)
-    count = models.PositiveIntegerField(default=1)
-    first_at = models.DateTimeField(default=timezone.now)
-    last_at = models.DateTimeField(default=timezone.now)
-
-    objects = RefusedConnectionQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-last_at"]
-        constraints = [
-            models.UniqueConstraint(fields=["identity", "address", "reason"], name="refused_connection_unique")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.identity or self.path}: {self.reason}"
