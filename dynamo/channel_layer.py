@@ -68,6 +68,8 @@ class Shard(RedisSingleShardConnection):
         # By the name of its process, what nobody has heard yet.
         self.unheard: dict[str, deque[bytes]] = {}
         self.repeating: set[asyncio.Task[None]] = set()
+        self.outbox: list[tuple[str, bytes, asyncio.Future[int]]] = []
+        self.publishing: asyncio.Task[None] | None = None
         self.dead: set[str] = set()
 
     async def subscribe(self, channel: str) -> None:
@@ -91,16 +93,45 @@ class Shard(RedisSingleShardConnection):
         process, is_one, _ = channel.partition("!")
         envelope = channel.encode() + b" " + message
         if not is_one:
-            await self._redis.publish(EVERYBODY, envelope)
-        elif await self._redis.publish(process, envelope):
+            await self._publish(EVERYBODY, envelope)
+        elif await self._publish(process, envelope):
             self.dead.discard(process)
         elif process in self.dead:
             layer_failures.labels("unheard").inc()
         else:
             self._repeat_later(process, envelope)
 
+    async def _publish(self, name: str, envelope: bytes) -> int:
+        """How many hear it; one connection takes all that is to be published meanwhile."""
+        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.outbox.append((name, envelope, heard))
+        if self.publishing is None:
+            self.publishing = asyncio.create_task(self._publish_all(), context=Context())
+        return await heard
+
+    async def _publish_all(self) -> None:
+        try:
+            while self.outbox:
+                batch, self.outbox = self.outbox, []
+                await self._publish_batch(batch)
+        finally:
+            self.publishing = None
+
+    async def _publish_batch(self, batch: list[tuple[str, bytes, asyncio.Future[int]]]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, envelope, _ in batch:
+            pipeline.publish(name, envelope)
+        try:
+            counts = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            counts = [error] * len(batch)
+        for (*_, heard), count in zip(batch, counts, strict=True):
+            if heard.done():  # nobody waits any more
+                continue
+            heard.set_exception(count) if isinstance(count, Exception) else heard.set_result(count)
+
     async def flush(self) -> None:
-        for task in self.repeating:
+        for task in (*self.repeating, *filter(None, [self.publishing])):
             task.cancel()
         self.unheard.clear()
         self.dead.clear()
@@ -120,7 +151,7 @@ class Shard(RedisSingleShardConnection):
         for seconds in REPEAT_SECONDS:
             await asyncio.sleep(seconds)
             with suppress(RedisError, OSError):
-                while envelopes and await self._redis.publish(process, envelopes[0]):
+                while envelopes and await self._publish(process, envelopes[0]):
                     envelopes.popleft()
             if not envelopes:
                 break

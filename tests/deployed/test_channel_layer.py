@@ -57,6 +57,17 @@ async def test_is_heard_by_whom_it_is_for(mine: ChannelLayer, theirs: ChannelLay
     assert await heard(theirs, other) == {"number": "2"}
 
 
+async def test_takes_many_at_once_in_their_order_over_one_connection(
+    redis_server: RedisServer, mine: ChannelLayer, theirs: ChannelLayer
+) -> None:
+    channel = await theirs.new_channel()
+    await asyncio.gather(*(mine.send(channel, {"number": str(number)}) for number in range(500)))
+    assert [(await heard(theirs, channel))["number"] for _ in range(500)] == [str(number) for number in range(500)]
+    with redis_server.client() as redis:
+        subscribed, publishing, asking = 1, 1, 1
+        assert len(redis.client_list()) <= subscribed + publishing + asking
+
+
 async def test_is_heard_by_who_has_not_subscribed_again(
     redis_server: RedisServer, mine: ChannelLayer, theirs: ChannelLayer
 ) -> None:
