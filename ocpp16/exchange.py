@@ -49,6 +49,18 @@ class Exchange:
         self._takers[address] = take
         return address
 
+    def deliver(self, address: str, event: dict[str, str]) -> bool:
+        """Hand over, in the next turn of the loop, what is for an address of this loop; False for any other."""
+        is_here = bool(self._channel) and address.startswith(f"{self._channel}/")
+        if is_here:
+            asyncio.get_running_loop().call_soon(self._take, {**event, "to": address}, context=Context())
+        return is_here
+
+    def _take(self, event: dict[str, Any]) -> None:
+        take = self._takers.get(event["to"])
+        if take is not None:
+            take(event)
+
     def close(self, address: str) -> None:
         self._takers.pop(address, None)
 
@@ -62,11 +74,11 @@ class Exchange:
                 logger.warning("The channel layer is not there: %r", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            take = self._takers.get(event["to"])
-            if take is not None:
-                take(event)
+            self._take(event)
 
 
 async def send(address: str, event: dict[str, str]) -> None:
-    """Send an event to an address in any process."""
+    """Send an event to an address in any process; one of this needs no layer."""
+    if Exchange.of_this_loop().deliver(address, event):
+        return
     await get_channel_layer().send(address.partition("/")[0], {**event, "to": address})
