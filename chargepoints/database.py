@@ -110,19 +110,29 @@ class Together(Generic[T]):
 
 def insert_row(row: models.Model, names: Sequence[str]) -> None:
     """Insert the fields of these names; the others have their defaults of the database."""
-    fields: list[Any] = [row._meta.get_field(name) for name in names]
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
-    insert(type(row), [field.column for field in fields], [values])
+    insert_rows([row], names)
+
+
+def insert_rows(rows: Sequence[models.Model], names: Sequence[str]) -> None:
+    """Insert these fields of rows of one model; the others have their defaults of the database."""
+    fields: list[Any] = [rows[0]._meta.get_field(name) for name in names]
+    values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
+    insert(type(rows[0]), [field.column for field in fields], values)
 
 
 def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any]) -> None:
     """Insert many rows of plain values at a third of what the ORM's bulk_create takes."""
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     target = f"{connection.ops.quote_name(model._meta.db_table)} ({quoted})"
+    places = f"({', '.join(['%s'] * len(columns))})"
     with connection.cursor() as cursor:
-        if len(rows) < WORTH_COPYING or connection.vendor != "postgresql":
-            places = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"INSERT INTO {target} VALUES ({places})", rows)  # noqa: S608  names of our own
+        if connection.vendor != "postgresql":
+            cursor.executemany(f"INSERT INTO {target} VALUES {places}", rows)  # noqa: S608  names of our own
+            return
+        if len(rows) < WORTH_COPYING:
+            # One statement: psycopg's executemany breaks where a row is refused at the commit.
+            values = [value for row in rows for value in row]
+            cursor.execute(f"INSERT INTO {target} VALUES {', '.join([places] * len(rows))}", values)  # noqa: S608
             return
         with cursor.copy(f"COPY {target} FROM STDIN") as copy:
             for row in rows:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
@@ -17,6 +18,8 @@ from .models import ChargePoint, Connector
 from .models.connector import LISTED
 from .serializers import ActiveTransactionsSerializer, StatusesSerializer, StatusQuerySerializer
 
+NO_CHARGE_POINT = "There is no such charge point in your organization."
+
 
 class OfOrganization:
     """Confines a view to the organization of the key: the only place where the API's tenancy is applied."""
@@ -28,10 +31,16 @@ class OfOrganization:
 
     def get_charge_point(self, identity: str) -> ChargePoint:
         """The organization's charge point, or 404: another organization's is exactly like one that does not exist."""
-        found = None if IDENTITY_FORBIDDEN.search(identity) else self.get_queryset().filter(identity=identity).first()
-        if found is None:
-            raise NotFound("There is no such charge point in your organization.")
-        return found
+        found = self.get_charge_points({identity})
+        if identity not in found:
+            raise NotFound(NO_CHARGE_POINT)
+        return found[identity]
+
+    def get_charge_points(self, identities: Collection[str]) -> dict[str, ChargePoint]:
+        """Those of the organization's charge points that have these identities."""
+        possible = [identity for identity in identities if not IDENTITY_FORBIDDEN.search(identity)]
+        named = self.get_queryset().filter(identity__in=possible)
+        return {row.identity: row for row in named.order_by()} if possible else {}
 
 
 class ActiveTransactionsView(OfOrganization, GenericAPIView[ChargePoint]):

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from csp.middleware import CSPMiddleware
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import convert_exception_to_response
@@ -16,7 +15,8 @@ from django.http import HttpRequest
 from django.middleware.security import SecurityMiddleware
 from django.utils.log import log_response
 
-from chargepoints.database import in_database
+from chargepoints.database import Together, in_database
+from ocpp16.beginnings import begin_all
 
 from .middleware import HostMiddleware, request_id
 
@@ -24,8 +24,11 @@ ROOT = "/api/v1/"
 # Of their own: whoever commands a charge point must not stand behind the messages of all.
 THREADS = ThreadPoolExecutor(4, thread_name_prefix="database-api")
 in_api_thread = partial(in_database, threads=THREADS)
+# Two at a time: the more go into a batch, the less each of them costs.
+BEGINNING = ThreadPoolExecutor(2, thread_name_prefix="database-begin")
+beginnings = Together(begin_all, BEGINNING, 32)
 # What settings.MIDDLEWARE has besides is for browsers: sessions, forms, pages.
-MIDDLEWARE = (CSPMiddleware, SecurityMiddleware, HostMiddleware)
+MIDDLEWARE = (SecurityMiddleware, HostMiddleware)
 
 GetResponse = Callable[[HttpRequest], Awaitable[Any]]
 
@@ -55,7 +58,7 @@ class ApiHandler(ASGIHandler):
             return
         request, response = self.create_request(scope, body)  # type: tuple[Any, Any]
         if request is not None:
-            request.in_thread = in_api_thread
+            request.in_thread, request.begin_command = in_api_thread, beginnings.do
             response = await self.respond(request)
         await self.send_response(response, send)
         body.close()

@@ -10,5 +10,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(), usb=()",
 }
-# For what is written before Django sees a request: it has no page.
+# For what has no page: the API, whose answers a proxy that knows nothing of X-API-Key would keep, and what is written
+# before Django sees a request.
 BARE = {**HEADERS, "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Cache-Control": "no-store"}

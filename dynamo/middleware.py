@@ -17,7 +17,7 @@ from apikeys.models import KEY_START
 from ocpp16 import log_fields
 
 from .errors import is_api
-from .headers import HEADERS
+from .headers import BARE, HEADERS
 from .metrics import count_request
 
 logger = logging.getLogger("dynamo.access")
@@ -54,17 +54,17 @@ def request_id(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
 @contextmanager
 def identified(request: Any) -> Iterator[Callable[[HttpResponse], HttpResponse]]:
     """Name the request while it is handled; yields what is to be done with its response."""
-    request.request_id = sane_request_id(request.headers.get("X-Request-Id", ""))
+    request.request_id = sane_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
     started_at = time.monotonic()
 
     def answered(response: HttpResponse) -> HttpResponse:
         response.headers["X-Request-Id"] = request.request_id
-        for name, value in HEADERS.items():
+        is_of_api = is_api(request)
+        for name, value in (BARE if is_of_api else HEADERS).items():
             response.setdefault(name, value)
         seconds = time.monotonic() - started_at
         count_request(request, response.status_code, seconds)
-        if is_api(request):
-            response.setdefault("Cache-Control", "no-store")  # a proxy that knows nothing of X-API-Key would keep it
+        if is_of_api:
             note(request, response.status_code, seconds)
         return response
 

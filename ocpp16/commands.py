@@ -44,13 +44,23 @@ class Endpoint(NamedTuple):
 
     def body(self, serializer: bodies.CommandSerializer, command: Command) -> dict[str, Any]:
         """The success body; what the caller left out is null."""
-        values = dict.fromkeys(self.answer) | serializer.echoes() | result(command)
-        return self.answer_serializer(values).data
+        values = serializer.echoes() | result(command)
+        return {name: written(field, values.get(name)) for name, field in answer_fields(self).items()}
 
     @property
     def answer_serializer(self) -> type[Serializer[Any]]:
         """The success body as a serializer: what is echoed looks as it did in the request."""
         return answer_serializer(self.serializer, self.answer)
+
+
+@cache
+def answer_fields(endpoint: Endpoint) -> dict[str, Field[Any, Any, Any, Any]]:
+    """Those of the success body; a serializer of its own for each answer would take longer than all else about it."""
+    return dict(endpoint.answer_serializer().fields)
+
+
+def written(field: Field[Any, Any, Any, Any], value: Any) -> Any:
+    return None if value is None else field.to_representation(value)
 
 
 @cache

@@ -12,7 +12,6 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import Error, connection
 
-from apikeys.models import ApiKey
 from chargepoints.models import ChargePoint
 from chargepoints.models.charge_point import RegistrationStatus
 
@@ -52,6 +51,16 @@ class ServiceUnavailable(NotSent):
     pass
 
 
+class Ending(NamedTuple):
+    """How waiting for a command ended: `ended`, `limited`, `silent`, `timeout` or `unavailable`.
+
+    `told` is what `Command.learn` understands; where it is empty, the row knows.
+    """
+
+    state: str
+    told: str = ""
+
+
 class Pending(NamedTuple):
     """A command that has its row, and the address of the socket that is to send it."""
 
@@ -61,32 +70,31 @@ class Pending(NamedTuple):
 
 def send(charge_point: ChargePoint, action: str, payload: dict[str, Any], **sender: Any) -> Command:
     """Send a CALL and wait for its end, in this thread; raises and returns what `begin` and `conclude` do."""
-    pending = begin(ChargePoint.objects.with_socket().get(pk=charge_point.pk), action, payload, **sender)
+    pending = begin(ChargePoint.objects.to_command().get(pk=charge_point.pk), action, payload, **sender)
     if not connection.in_atomic_block:
         connection.close()  # a waiting request must not hold one of the pool's connections
     return conclude(pending.command, async_to_sync(hand_over)(pending))
 
 
-def begin(
-    charge_point: ChargePoint,
-    action: str,
-    payload: dict[str, Any],
-    *,
-    api_key: ApiKey | None = None,
-    user: Any = None,
-    request_id: str = "",
-) -> Pending:
-    """Log a command for a charge point `with_socket`; raises ChargePointOffline where there is nobody to take it."""
-    command = Command.objects.create(
-        charge_point=charge_point, action=action, payload=payload, api_key=api_key, user=user, request_id=request_id
-    )
-    if action in NEEDS_REGISTRATION and charge_point.registration_status != RegistrationStatus.ACCEPTED:
+def begin(charge_point: ChargePoint, action: str, payload: dict[str, Any], **sender: Any) -> Pending:
+    """Log a command for a charge point; raises ChargePointOffline where there is nobody to take it.
+
+    `sender`: the api_key or user, and the request_id.
+    """
+    command = Command(charge_point=charge_point, action=action, payload=payload, **sender)
+    Command.objects.log([command])
+    return address(command)
+
+
+def address(command: Command) -> Pending:
+    """Find who is to take a logged command; raises ChargePointOffline where there is nobody."""
+    charge_point = command.charge_point
+    if command.action in NEEDS_REGISTRATION and charge_point.registration_status != RegistrationStatus.ACCEPTED:
         status = charge_point.registration_status
         raise _not_sent(ChargePointOffline(f"The registration of the charge point is {status}.", command))
-    channel_name: str | None = charge_point.socket  # type: ignore[attr-defined]
-    if not channel_name:
+    if not charge_point.socket:
         raise _not_sent(ChargePointOffline("The charge point is not connected.", command))
-    return Pending(command, channel_name)
+    return Pending(command, charge_point.socket)
 
 
 def _not_sent(error: NotSent, state: str = Command.State.LOST) -> NotSent:
@@ -95,11 +103,15 @@ def _not_sent(error: NotSent, state: str = Command.State.LOST) -> NotSent:
     return error
 
 
-def conclude(command: Command, state: str) -> Command:
-    """The ended row of a command that was handed over, whose `state` says how it ended.
+def conclude(command: Command, end: Ending) -> Command:
+    """The ended row of a command that was handed over and has come to this end.
 
     Raises ChargePointOffline, RateLimited or ServiceUnavailable where nothing was sent; the row is kept.
     """
+    state = end.state
+    if end.told:
+        command.learn(end.told)
+        return command
     if state == "limited":
         message = "More than 10 commands in one second, or waiting, for this charge point."
         raise _not_sent(RateLimited(message, command), Command.State.RATE_LIMITED)
@@ -114,43 +126,45 @@ def conclude(command: Command, state: str) -> Command:
     return command
 
 
-async def hand_over(pending: Pending) -> str:
-    """Give the command to its socket and wait; `ended`, `limited`, `silent`, `timeout` or `unavailable`."""
+async def hand_over(pending: Pending) -> Ending:
+    """Give the command to its socket and wait for its end."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + settings.DYNAMO_COMMAND_TIMEOUT
-    states: asyncio.Queue[str] = asyncio.Queue()
-    replies, address = Exchange.of_this_loop(), ""
+    states: asyncio.Queue[Ending] = asyncio.Queue()
+    replies, reply_channel = Exchange.of_this_loop(), ""
     try:
         async with asyncio.timeout(LAYER_SECONDS):
-            address = await replies.open(lambda event: states.put_nowait(event["state"]))
-            event = {"type": "command.send", "command": str(pending.command.pk), "reply_channel": address}
+            reply_channel = await replies.open(
+                lambda event: states.put_nowait(Ending(event["state"], event.get("told", "")))
+            )
+            event = {"type": "command.send", "command": str(pending.command.pk), "reply_channel": reply_channel}
             await exchange.send(pending.channel_name, event)
     except Exception as error:
         metrics.layer_failures.labels("command").inc()
         logger.warning("The channel layer is not there: %r", error)
-        replies.close(address)
-        return "unavailable"
+        replies.close(reply_channel)
+        return Ending("unavailable")
     try:
-        state = await _acknowledged(states, pending, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
-        if state == "silent" and not await in_commands_thread(pending.command.give_up, SILENT):
-            state = "queued"  # its socket took it at the last moment
-        return await _state(states, deadline, "timeout") if state == "queued" else state
+        end = await _acknowledged(states, pending, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
+        if end.state == "silent" and not await in_commands_thread(pending.command.give_up, SILENT):
+            end = Ending("queued")  # its socket took it at the last moment
+        return await _next(states, deadline) or Ending("timeout") if end.state == "queued" else end
     finally:
-        replies.close(address)
+        replies.close(reply_channel)
 
 
-async def _acknowledged(states: asyncio.Queue[str], pending: Pending, deadline: float) -> str:
+async def _acknowledged(states: asyncio.Queue[Ending], pending: Pending, deadline: float) -> Ending:
     """The first word of the socket, or what the database says of it; `silent` where neither says anything."""
     loop = asyncio.get_running_loop()
     seconds = LOOK_SECONDS
     while loop.time() < deadline:
-        state = await _state(states, min(deadline, loop.time() + seconds), "")
+        if end := await _next(states, min(deadline, loop.time() + seconds)):
+            return end
         with suppress(Error):
-            state = state or await in_commands_thread(_look, pending.command.pk, pending.channel_name)
-        if state:
-            return state
+            if state := await in_commands_thread(_look, pending.command.pk, pending.channel_name):
+                return Ending(state)
         seconds *= 2
-    return "silent"
+    return Ending("silent")
 
 
 def _look(command_id: uuid.UUID, channel_name: str) -> str:
@@ -162,9 +176,10 @@ def _look(command_id: uuid.UUID, channel_name: str) -> str:
     return "queued" if state == Command.State.SENT else "ended"
 
 
-async def _state(states: asyncio.Queue[str], deadline: float, otherwise: str) -> str:
+async def _next(states: asyncio.Queue[Ending], deadline: float) -> Ending | None:
+    """The next word of the socket, None where none comes in time."""
     try:
         async with asyncio.timeout_at(deadline):
             return await states.get()
     except TimeoutError:
-        return otherwise
+        return None

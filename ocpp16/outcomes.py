@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -15,7 +16,7 @@ from chargepoints.models import ChargePoint, ChargingProfile, Reservation
 from .frames import CallError, CallResult
 from .masking import hidden
 from .models import Command
-from .payloads import fits_response
+from .payloads import SECRET_ACTIONS, fits_response
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,32 @@ def complete(
             if command.status not in ("Accepted", "RebootRequired"):
                 command.withdraw_secret()
     return command
+
+
+@dataclass(eq=False)
+class Answer:
+    """What a charge point said to the command that was in flight to it."""
+
+    command: Command
+    frame: CallResult | CallError
+    milliseconds: int
+    is_stored: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no more to it than the command's row."""
+        return self.command.action not in EFFECTS and self.command.action not in SECRET_ACTIONS
+
+
+def complete_all(answers: list[Answer]) -> None:
+    """Store plain answers; one that is not stored then, as its command had ended, must be stored alone."""
+    ends = [
+        (each.command, {**read(each.command.action, each.frame), "response_time_ms": each.milliseconds})
+        for each in answers
+    ]
+    ended = Command.objects.end_all(ends)
+    for each in answers:
+        each.is_stored = each.command.pk in ended
 
 
 def read(action: str, frame: CallResult | CallError) -> dict[str, Any]:

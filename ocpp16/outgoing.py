@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from .frames import CallError, CallResult
+from .models import Command
 
 RATE = 10
 WINDOW = 1.0
@@ -31,13 +32,21 @@ class Window:
 
 @dataclass(slots=True)
 class Waiting:
-    """A command that waits for its turn or its answer; `reply_channel` is told of its end."""
+    """A command that waits for its turn or its answer; `reply_channel` is told of its end.
+
+    `word` is when it is told that the command has come here, unless its end is sooner.
+    """
 
     command_id: uuid.UUID
     reply_channel: str
-    action: str = ""
+    word: asyncio.TimerHandle | None = None
+    command: Command | None = None
     sent_at: float = 0.0
     answer: asyncio.Future[CallResult | CallError] = field(default_factory=lambda: asyncio.Future())
+
+    def forget_word(self) -> None:
+        if self.word is not None:
+            self.word.cancel()
 
 
 class Outgoing:
@@ -90,7 +99,8 @@ class Outgoing:
 
     def action_of(self, message_id: str) -> str:
         """What the answer with this id answers, if that is in flight."""
-        return self.taken.action if self.taken is not None and self.is_taken(message_id) else ""
+        command = self.taken.command if self.taken is not None and self.is_taken(message_id) else None
+        return command.action if command is not None else ""
 
     def drain(self) -> list[Waiting]:
         """Take back every command that can no longer be answered."""

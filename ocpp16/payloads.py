@@ -119,9 +119,13 @@ def validate_command(action: str, payload: dict[str, Any]) -> None:
         raise InvalidPayload("PropertyConstraintViolation", problem, {"value": [problem]})
 
 
+# What may carry one.
+SECRET_ACTIONS = ["ChangeConfiguration"]
+
+
 def secret(action: str, payload: dict[str, Any]) -> str:
     """The password that our CALL gives the charge point (its AuthorizationKey), or ''."""
-    is_password = action == "ChangeConfiguration" and str(payload.get("key", "")).lower() == "authorizationkey"
+    is_password = action in SECRET_ACTIONS and str(payload.get("key", "")).lower() == "authorizationkey"
     return payload["value"] if is_password else ""
 
 

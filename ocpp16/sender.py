@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
-from chargepoints.database import in_database
+from chargepoints.database import Together, in_database
 from chargepoints.models import ChargePoint
 
 from . import frames, metrics, outcomes
@@ -22,6 +22,8 @@ from .exchange import send
 from .journal import journal
 from .log_fields import bound
 from .models import Command
+from .models.command import Claim
+from .outcomes import Answer
 from .outgoing import Outgoing, Waiting
 from .payloads import in_order, masked
 
@@ -30,9 +32,14 @@ logger = logging.getLogger(__name__)
 LAYER_SECONDS = 2
 DEPENDENT_SECONDS = 1
 RETRY_SECONDS = (0.1, 0.5)
+# Most commands end sooner: their sender need not be told first that they have come here.
+WORD_SECONDS = 0.2
+BATCH = 64
 # Of their own: a command, whose caller waits, would stand behind every meter value of a backlog.
 THREADS = ThreadPoolExecutor(2, thread_name_prefix="database-commands")
 in_commands_thread = partial(in_database, threads=THREADS)
+claims = Together(Command.objects.claim_all, THREADS, BATCH)
+answers = Together(outcomes.complete_all, THREADS, BATCH)
 
 Write = Callable[[str, int, str, str, str], Awaitable[None]]
 Begin = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -59,10 +66,16 @@ class CommandSender:
         if self.is_closed:
             self.begin(self.end(waiting, Command.State.LOST))
             return
-        delay = self.outgoing.admit(waiting, asyncio.get_running_loop().time())
-        self.begin(self.reply(waiting, "limited" if delay else "queued"))
-        if not delay and self.sending is None:
+        loop = asyncio.get_running_loop()
+        if self.outgoing.admit(waiting, loop.time()):
+            self.begin(self.reply(waiting, "limited"))
+            return
+        waiting.word = loop.call_later(WORD_SECONDS, self.give_word, waiting)
+        if self.sending is None:
             self.sending = self.begin(self.run())
+
+    def give_word(self, waiting: Waiting) -> None:
+        self.begin(self.reply(waiting, "queued"))
 
     async def run(self) -> None:
         """Send what is queued one at a time, each when the one before has been answered or has timed out."""
@@ -79,7 +92,8 @@ class CommandSender:
         except Error as error:
             logger.warning("Command %s: %s", waiting.command_id, error)
             await self.reply(waiting, "ended" if waiting.sent_at else "unavailable")
-        self.outgoing.taken = None
+        finally:
+            self.outgoing.taken = None
 
     def commit(self) -> None:
         """Hold commands back: an answer that they may depend on is about to be written."""
@@ -95,13 +109,13 @@ class CommandSender:
         # The CALL may depend on an answer that is just being written: that leaves first.
         if self.committing is not None:
             await asyncio.wait([self.committing], timeout=DEPENDENT_SECONDS)
-        command = await in_commands_thread(Command.objects.claim, waiting.command_id)
+        command = waiting.command = await self.claim(waiting.command_id)
         if command is None:
+            waiting.forget_word()
             return
-        waiting.action = command.action
-        call = (str(command.id), command.action)
-        text = frames.call(*call, in_order(command.action, command.payload))
-        logged = frames.call(*call, in_order(command.action, masked(command.action, command.payload)))
+        call, payload = (str(command.id), command.action), in_order(command.action, command.payload)
+        text = frames.call(*call, payload)
+        logged = frames.call(*call, masked(command.action, payload))
         # From now on: what we ask for may come before the answer that promises it has been stored.
         self.triggered |= outcomes.asks_for(command)
         waiting.sent_at = asyncio.get_running_loop().time()
@@ -114,10 +128,28 @@ class CommandSender:
             return
         await self.complete_answered(waiting)
 
+    async def claim(self, command_id: uuid.UUID) -> Command | None:
+        """Take the command for sending; None where it has ended."""
+        claim = Claim(command_id)
+        await claims.do(claim)
+        return claim.command or await in_commands_thread(Command.objects.claim, command_id)
+
     async def complete_answered(self, waiting: Waiting) -> None:
         milliseconds = round((asyncio.get_running_loop().time() - waiting.sent_at) * 1000)
-        await self.complete(waiting.command_id, waiting.answer.result(), milliseconds)
+        frame, command = waiting.answer.result(), waiting.command
+        if command is not None and await self.complete_with_others(Answer(command, frame, milliseconds)):
+            self.learn(command)
+            await self.reply(waiting, "ended", command.tell())
+            return
+        await self.complete(waiting.command_id, frame, milliseconds)
         await self.reply(waiting, "ended")
+
+    async def complete_with_others(self, answer: Answer) -> bool:
+        """Store an answer that changes no more than the command's row; False where it is left to be stored alone."""
+        if answer.is_plain:
+            with suppress(Error):
+                await answers.do(answer)
+        return answer.is_stored
 
     async def settle(self, waiting: Waiting) -> None:
         """End a command that the socket's end overtook; one whose answer has come keeps it."""
@@ -135,9 +167,14 @@ class CommandSender:
     ) -> bool:
         """Store the answer to a command of this charge point; False if there is none of this id."""
         command = await self.store(command_id, frame, ms)
-        if command is not None and command.status != "Accepted":
-            self.triggered -= outcomes.asks_for(command)
+        if command is not None:
+            self.learn(command)
         return command is not None
+
+    def learn(self, command: Command) -> None:
+        """Expect no message that the charge point has declined to send."""
+        if command.status != "Accepted":
+            self.triggered -= outcomes.asks_for(command)
 
     async def store(
         self, command_id: uuid.UUID, frame: frames.CallResult | frames.CallError, ms: int | None
@@ -169,8 +206,11 @@ class CommandSender:
             logger.warning("Command %s: %s", waiting.command_id, error)
         await self.reply(waiting, "ended")
 
-    async def reply(self, waiting: Waiting, state: str) -> None:
-        event = {"type": "command.state", "command": str(waiting.command_id), "state": state}
+    async def reply(self, waiting: Waiting, state: str, told: str = "") -> None:
+        """Tell who sent the command how far it has come, and its answer, for its row need not be read then."""
+        if state != "queued":
+            waiting.forget_word()
+        event = {"type": "command.state", "command": str(waiting.command_id), "state": state, "told": told}
         await notify(waiting.reply_channel, event)
 
     def answered(self, frame: frames.CallResult | frames.CallError) -> bool:

@@ -14,8 +14,9 @@ from chargepoints.models import ChargePoint
 from chargepoints.views import OfOrganization
 
 from . import refusals
+from .beginnings import Beginning, begin_all
 from .commands import Endpoint
-from .dispatch import Pending, begin, conclude, hand_over
+from .dispatch import conclude, hand_over
 from .models import Command
 from .schema import CommandSchema
 from .serializers import CommandSerializer
@@ -23,6 +24,10 @@ from .serializers import CommandSerializer
 
 async def in_thread_of_caller(function: Callable[..., Any], *args: Any) -> Any:
     return await sync_to_async(function)(*args)
+
+
+async def alone(beginning: Beginning) -> None:
+    await in_thread_of_caller(begin_all, [beginning])
 
 
 class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
@@ -33,7 +38,7 @@ class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
 
     http_method_names = ["post"]
     required_scope = WRITE_CHARGE_POINTS
-    queryset = ChargePoint.objects.with_socket()
+    queryset = ChargePoint.objects.to_command()
     schema = CommandSchema()
     endpoint: Endpoint = None  # type: ignore[assignment]
 
@@ -43,6 +48,7 @@ class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """APIView's, on an event loop; the server says which thread the work is done in."""
         self.in_thread = getattr(request, "in_thread", in_thread_of_caller)
+        self.begin = getattr(request, "begin_command", alone)
         self.args, self.kwargs, self.headers = args, kwargs, self.default_response_headers
         self.request = self.initialize_request(request, *args, **kwargs)
         try:
@@ -54,26 +60,23 @@ class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
 
     async def post(self, request: Request) -> Response:
         """Two pieces of work, between which the command holds no thread."""
+        beginning = Beginning(self)
+        await self.begin(beginning)
         with refusals.translated():
-            serializer, pending = await self.in_thread(self.begin, request)
-            state = await hand_over(pending)
-            command = await self.in_thread(conclude, pending.command, state)
-        return self.tell(serializer, command)
+            pending = beginning.result()
+            end = await hand_over(pending)
+            # What its socket has told needs no database.
+            concluded = (
+                conclude(pending.command, end) if end.told else await self.in_thread(conclude, pending.command, end)
+            )
+        return self.tell(beginning.serializer, concluded)
 
-    def begin(self, request: Request) -> tuple[Any, Pending]:
-        """All that a request is checked for, and the command's row."""
-        self.initial(request)
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
         if request.method != "POST":
             self.http_method_not_allowed(request)
-        serializer: Any = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        charge_point = self.get_charge_point(serializer.validated_data["charge_point_id"])
-        # Who the command log says it was.
-        sender: dict[str, Any] = {"api_key": request.auth, "request_id": getattr(request, "request_id", "")}
-        action = self.endpoint.action_for(serializer)
-        return serializer, begin(charge_point, action, serializer.ocpp_payload(), **sender)
 
-    def tell(self, serializer: Any, command: Command) -> Response:
+    def tell(self, serializer: CommandSerializer, command: Command) -> Response:
         refusal = refusals.find_refusal(command, self.endpoint.is_raw)
         if refusal is not None:
             raise refusal

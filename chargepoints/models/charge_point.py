@@ -10,6 +10,7 @@ from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apikeys import clock
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
@@ -69,9 +70,9 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         """Charge points with a live socket, by the database's clock."""
         return self.exclude(channel_name="").filter(online_until__gt=Now())
 
-    def with_socket(self) -> ChargePointQuerySet:
-        """With `socket`: the channel of the live one, by the database's clock, or nothing."""
-        return self.annotate(socket=Case(When(Q(online_until__gt=Now()), then=F("channel_name"))))
+    def to_command(self) -> ChargePointQuerySet:
+        """With only what decides whether a command can be sent."""
+        return self.only("identity", "organization", "registration_status", "channel_name", "online_until")
 
     def offline(self) -> ChargePointQuerySet:
         return self.filter(Q(channel_name="") | Q(online_until=None) | Q(online_until__lte=Now()))
@@ -225,6 +226,12 @@ class ChargePoint(models.Model):
     def is_online(self) -> bool:
         """Whether a socket is live: one is registered and its lease has not run out."""
         return ChargePoint.objects.online().filter(pk=self.pk).exists()
+
+    @property
+    def socket(self) -> str:
+        """The channel of the socket that was live when the row was read, by the shared clock, or ''."""
+        is_live = self.online_until is not None and self.online_until > clock.now()
+        return self.channel_name if is_live else ""
 
     @property
     def heartbeat_interval(self) -> int:

@@ -1,31 +1,69 @@
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from apikeys.clock import now
 from apikeys.models import ApiKey
 from apikeys.querysets import ChargePointOwnedQuerySet
+from chargepoints.database import insert_rows
 from chargepoints.models import ChargePoint, Transaction
 
-from .. import metrics, payloads
+from .. import metrics, payloads, statements
 
 # How long after a remote start its transaction, or its tag's authorization, may still come.
 REMOTE_START_WINDOW = timedelta(minutes=10)
 FORGOTTEN_AT_ONCE = 500
 UNFINISHED = ["queued", "sent"]
+NEW = (
+    "id",
+    "charge_point",
+    "api_key",
+    "user",
+    "request_id",
+    "action",
+    "payload",
+    "state",
+    "is_late",
+    "error_code",
+    "error_description",
+)
+ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
+UNANSWERED = {"response": None, "error_code": "", "error_description": "", "error_details": None}
+LONGEST_TOLD = 16 * 1024
+
+
+@dataclass(eq=False)
+class Claim:
+    """A socket's question for the command that it is to send."""
+
+    command_id: uuid.UUID
+    command: Command | None = None
 
 
 class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
     def unfinished(self) -> CommandQuerySet:
         return self.filter(state__in=UNFINISHED)
+
+    def log(self, commands: list[Command]) -> None:
+        """Insert new rows, faster than the ORM does."""
+        if not commands:
+            return
+        with transaction.atomic() if len(commands) > 1 else nullcontext():
+            insert_rows(commands, NEW)
+        for command in commands:
+            command._state.adding = False
+            del command.created_at  # told by the database, to who asks
 
     def claim(self, pk: uuid.UUID) -> Command | None:
         """Take a queued command for sending; None where it has ended meanwhile, so that it is never sent late."""
@@ -37,6 +75,36 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
                 return None
             command.hand_over_secret()
         return command
+
+    def claim_all(self, claims: list[Claim]) -> None:
+        """Take these queued commands for sending; without a command stays whose has ended, or must be claimed alone."""
+        by_id, secret = {claim.command_id: claim for claim in claims}, payloads.SECRET_ACTIONS
+        if connection.vendor == "postgresql":
+            for command in self.raw(statements.CLAIM, [list(by_id), secret]):
+                by_id[command.pk].command = command
+            return
+        with transaction.atomic():
+            queued = list(self.filter(pk__in=by_id, state=Command.State.QUEUED).exclude(action__in=secret))
+            taken, sent_at = self.filter(pk__in=[command.pk for command in queued]), now()
+            taken.update(state=Command.State.SENT, sent_at=sent_at)
+        for command in queued:
+            command.sent_at = sent_at
+            by_id[command.pk].command = command
+
+    def end_all(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
+        """Move unfinished commands without a secret to their ends, each by its values; left out is who had another."""
+        if connection.vendor != "postgresql":
+            with transaction.atomic():
+                return {command.pk for command, values in ends if command.end(**values)}
+        full = [(command, UNANSWERED | values) for command, values in ends]
+        rows = [{**values, "id": str(command.pk)} for command, values in full]
+        with connection.cursor() as cursor:
+            cursor.execute(statements.END, [json.dumps(rows)])
+            ended = {pk for (pk,) in cursor.fetchall()}
+        for command, values in full:
+            if command.pk in ended:
+                command._assign(values)
+        return ended
 
     def sent_within(self, charge_points: Collection[int], seconds: float) -> dict[int, list[float]]:
         """How many seconds ago each CALL left for these charge points in the last `seconds`, oldest first."""
@@ -171,6 +239,18 @@ class Command(models.Model):
         self._assign(values)
         return True
 
+    def tell(self) -> str:
+        """What its end gave an answered command, for `learn` in another process; '' where its row should be read."""
+        sent_at = self.sent_at.isoformat() if self.sent_at else None
+        told = json.dumps({**{name: getattr(self, name) for name in ANSWERED}, "sent_at": sent_at})
+        return told if len(told) < LONGEST_TOLD else ""
+
+    def learn(self, told: str) -> None:
+        """Take over what another process stored and then told."""
+        for name, value in json.loads(told).items():
+            setattr(self, name, datetime.fromisoformat(value) if value and name == "sent_at" else value)
+        self.__dict__.pop("ended_at", None)  # told by the database, to who asks
+
     def complete(self, state: str, **answer: Any) -> bool:
         """Store the charge point's answer, also over a timeout; False where the command had another end."""
         return self.end(state, **answer) or self.complete_late(state, **answer)
@@ -205,5 +285,5 @@ class Command(models.Model):
     def _assign(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
             setattr(self, name, value)
-        del self.ended_at  # told by the database, to who asks
+        self.__dict__.pop("ended_at", None)  # told by the database, to who asks
         metrics.command_ended(self.action, values)

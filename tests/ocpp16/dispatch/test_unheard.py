@@ -83,7 +83,7 @@ async def test_waits_for_the_answer_where_only_the_acknowledgement_was_lost(
 async def test_completes_late_what_was_published_though_the_layer_failed(row: Any) -> None:
     command = Command.objects.create(charge_point=row, action="Reset", payload={})
     Command.objects.claim(command.pk)
-    assert dispatch.conclude(command, "unavailable").state == "timed_out"
+    assert dispatch.conclude(command, dispatch.Ending("unavailable")).state == "timed_out"
     outcomes.complete(row.pk, command.pk, CallResult(str(command.pk), {"status": "Accepted"}), None)
     assert Command.objects.get().state == "accepted"
 
