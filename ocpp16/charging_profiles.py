@@ -8,7 +8,9 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.serializers import ValidationError
 
-from .fields import Choice, Integer, Moment, Rate, StrictSerializer, camel_case
+from apikeys.fields import Choice, Integer, Moment, StrictSerializer
+
+from .fields import Rate, camel_case
 
 PURPOSES = ("ChargePointMaxProfile", "TxDefaultProfile", "TxProfile")
 # A week in minutes is about this many; to judge hundreds of thousands would hold a server for half a minute.

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from rest_framework.fields import Field
 from rest_framework.serializers import Serializer
 
+from apikeys.fields import Integer, JSONObject, Moment, Text
+
 from . import serializers as bodies
-from .fields import Integer, JSONObject, Moment, Text
 from .models import Command
 
 SEEN = ("status", "sent_at")

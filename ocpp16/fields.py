@@ -1,88 +1,13 @@
-"""Fields that take what the reference says and nothing that merely looks like it."""
+"""Fields that only commands have."""
 
 from __future__ import annotations
 
 import math
-import re
-from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-
-# ISO 8601 in its extended form, with an offset: a time without one would be a guess.
-DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)", re.ASCII)
-ID_TAG_LENGTH = 20
-
-
-class Integer(serializers.IntegerField):
-    """A JSON integer of 32 bits; neither `true`, nor `1.0`, nor `"1"`."""
-
-    default_error_messages = {
-        "invalid": "Must be an integer.",
-        "min_value": "Must be at least {min_value}.",
-        "max_value": "Must be at most {max_value}.",
-    }
-
-    def __init__(self, *, min_value: int = -(2**31), max_value: int = 2**31 - 1, **options: Any) -> None:
-        super().__init__(min_value=min_value, max_value=max_value, **options)
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return data
-
-
-class Text(serializers.CharField):
-    """A JSON string, kept as it is: no trimming, and no number read as text."""
-
-    default_error_messages = {"invalid": "Must be a string."}
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, **options)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return data
-
-
-class IdTagText(Text):
-    """OCPP's IdToken, a CiString20Type."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=ID_TAG_LENGTH, **options)
-
-
-class Choice(serializers.ChoiceField):
-    """One of some words, spelled exactly so."""
-
-    default_error_messages = {"invalid_choice": "Must be one of: {choices}."}
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str) or data not in self.choices:
-            self.fail("invalid_choice", choices=", ".join(self.choices))
-        return data
-
-
-@extend_schema_field(OpenApiTypes.DATETIME)
-class Moment(serializers.Field):
-    """A time in ISO 8601 with an offset; in UTC, to the second."""
-
-    default_error_messages = {"invalid": "Must be an ISO 8601 time with an offset, such as 2030-01-31T17:00:00Z."}
-
-    def to_internal_value(self, data: Any) -> datetime:
-        if not isinstance(data, str) or not DATETIME.fullmatch(data):
-            self.fail("invalid")
-        try:
-            return datetime.fromisoformat(data).astimezone(UTC).replace(microsecond=0)
-        except (ValueError, OverflowError):
-            self.fail("invalid")
-
-    def to_representation(self, value: datetime) -> str:
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @extend_schema_field({"type": "number", "minimum": 0, "multipleOf": 0.1})
@@ -107,39 +32,6 @@ class Rate(serializers.Field):
 
     def to_representation(self, value: float) -> float:
         return value
-
-
-@extend_schema_field(OpenApiTypes.OBJECT)
-class JSONObject(serializers.Field):
-    """Any JSON object."""
-
-    default_error_messages = {"invalid": "Must be an object."}
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            self.fail("invalid")
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that refuses members it does not know."""
-
-    default_error_messages = {"invalid": "Must be an object."}
-
-    def to_internal_value(self, data: Any) -> Any:
-        names = data if isinstance(data, dict) else {}
-        unknown: dict[str, Any] = {name: ["Unknown field."] for name in names if name not in self.fields}
-        try:
-            values = super().to_internal_value(data)
-        except serializers.ValidationError as error:
-            unknown |= cast(dict[str, Any], error.detail)
-            raise serializers.ValidationError(unknown) from None
-        if unknown:
-            raise serializers.ValidationError(unknown)
-        return values
 
 
 def camel_case(name: str) -> str:

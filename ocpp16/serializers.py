@@ -8,10 +8,12 @@ from typing import Any
 from rest_framework.serializers import ValidationError
 
 from apikeys.clock import now
+from apikeys.fields import Choice, Integer, JSONObject, Moment, StrictSerializer, Text
+from chargepoints.fields import IdTagText
 
 from . import payloads, times
 from .charging_profiles import PURPOSES, ChargingProfileSerializer, check_for_connector, check_for_start
-from .fields import Choice, IdTagText, Integer, JSONObject, Moment, StrictSerializer, Text, camel_case
+from .fields import camel_case
 
 PER_CONNECTOR_MESSAGES = ("MeterValues", "StatusNotification")
 
