@@ -25,7 +25,11 @@ ENVELOPE = {
 ALWAYS = (401, 403, 500, 503)
 WITH_INPUT = (400,)
 WITH_CHARGE_POINT = (404,)
-COMMANDS = (408, 413, 415, 422, 429)
+WITH_BODY = (413, 415)
+CREATING = (409,)
+COMMANDS = (408, 422, 429)
+# Its commands have all of these; its reads ignore parameters that it does not name.
+OF_THE_REFERENCE = "/api/v1/ocpp16/"
 
 COMMAND_HEADERS = {
     "X-Command-Id": {"description": "The command in the log, and its OCPP message id.", "schema": {"type": "string"}}
@@ -33,11 +37,12 @@ COMMAND_HEADERS = {
 RETRY_HEADERS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 MEANINGS = {
-    400: "A field is missing or invalid; nothing was sent.",
+    400: "A field or parameter is missing, invalid or unknown; nothing was sent or changed.",
     401: "Missing or invalid API key.",
     403: "The key lacks the scope.",
-    404: "The charge point is not in your organization.",
+    404: "There is no such thing in your organization.",
     408: "The charge point did not answer within the timeout.",
+    409: "It exists already.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The charge point is not connected, or it refused.",
@@ -63,6 +68,13 @@ EXAMPLES: dict[int, dict[str, dict[str, Any]]] = {
     },
     404: {"not_found": envelope("not_found", "There is no such charge point in your organization.")},
     408: {"timeout": envelope("timeout", "The charge point did not answer in time.")},
+    409: {
+        "conflict": envelope(
+            "conflict",
+            "charge_point_id: A charge point of this id exists already.",
+            {"charge_point_id": ["A charge point of this id exists already."]},
+        )
+    },
     413: {"payload_too_large": envelope("payload_too_large", "The body is larger than 1 MiB.")},
     415: {"unsupported_media_type": envelope("unsupported_media_type", "Unsupported media type in request.")},
     422: {
@@ -88,17 +100,25 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     result["components"]["schemas"]["Error"] = ENVELOPE
     for path, methods in result["paths"].items():
         for operation in methods.values():
-            if "requestBody" in operation:
+            if is_command(path, operation):
                 operation["responses"]["200"]["headers"] = COMMAND_HEADERS
             statuses = sorted(expected_errors(path, operation))
             operation["responses"] |= {str(status): error_response(status) for status in statuses}
     return result
 
 
+def is_command(path: str, operation: dict[str, Any]) -> bool:
+    return path.startswith(OF_THE_REFERENCE) and "requestBody" in operation
+
+
 def expected_errors(path: str, operation: dict[str, Any]) -> tuple[int, ...]:
-    if "requestBody" in operation:
-        return ALWAYS + WITH_INPUT + WITH_CHARGE_POINT + COMMANDS
-    return ALWAYS + (WITH_CHARGE_POINT if "{" in path else WITH_INPUT)
+    if is_command(path, operation):
+        return ALWAYS + WITH_INPUT + WITH_CHARGE_POINT + WITH_BODY + COMMANDS
+    if path.startswith(OF_THE_REFERENCE):
+        return ALWAYS + (WITH_CHARGE_POINT if "{" in path else WITH_INPUT)
+    of_path = WITH_CHARGE_POINT if "{" in path else ()
+    of_body = WITH_BODY if "requestBody" in operation else ()
+    return ALWAYS + WITH_INPUT + of_path + of_body + (CREATING if "201" in operation["responses"] else ())
 
 
 def error_response(status: int) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Every HTTP route of the product."""
 
 from django.contrib import admin
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
+from chargepoints.api import charge_points
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16.commands import COMMANDS
 from ocpp16.views import CommandView
@@ -17,6 +18,14 @@ from .doctor import proxy
 commands = [
     path(f"api/v1/ocpp16/{name}", CommandView.as_view(endpoint=endpoint), name=name)
     for name, endpoint in COMMANDS.items()
+]
+
+# Nouns in the plural, with hyphens, as web addresses have them; below ocpp16/ stand the words of the reference.
+resources = [
+    path("charge-points", charge_points.ChargePointsView.as_view(), name="charge_points"),
+    path("charge-points/<str:charge_point_id>", charge_points.ChargePointView.as_view(), name="charge_point"),
+    path("charge-points/<str:charge_point_id>/connectors", charge_points.ConnectorsView.as_view(), name="connectors"),
+    path("charge-points/<str:charge_point_id>/password", charge_points.PasswordView.as_view(), name="password"),
 ]
 
 # What every process answers that listens at all.
@@ -38,6 +47,7 @@ urlpatterns = [
         name="active_transactions",
     ),
     path("api/v1/ocpp16/charge_points/status", ChargePointStatusView.as_view(), name="charge_points_status"),
+    path("api/v1/", include(resources)),
     path("api/schema", SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2]), name="schema"),
     path(
         "api/docs",

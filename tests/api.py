@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.test import Client
 
 from apikeys.models import ApiKey, Organization
@@ -11,30 +13,40 @@ from apikeys.scopes import SCOPES
 from chargepoints.models import ChargePoint
 
 ROOT = "/api/v1/ocpp16"
+RESOURCES = "/api/v1"
 
 
 class Api:
     """Acts for one organization with one key."""
 
-    def __init__(self, organization: Organization, scopes: Any = SCOPES) -> None:
-        self.organization = organization
+    def __init__(self, organization: Organization, scopes: Any = SCOPES, root: str = ROOT) -> None:
+        self.organization, self.root = organization, root
         self.row, self.key = ApiKey.objects.issue(organization, "test", scopes)
         self.client = Client(raise_request_exception=False)
 
     def get(self, path: str, query: Any = None, **headers: str) -> Any:
-        return self.client.get(ROOT + path, query, headers=self.headers(headers))
+        return self.client.get(self.root + path, query, headers=self.headers(headers))
 
     def post(self, name: str, body: Any, **headers: str) -> Any:
         """POST `body`: bytes as they are, anything else as JSON."""
-        path = f"{ROOT}/{name}"
-        return self.client.post(path, body, content_type="application/json", headers=self.headers(headers))
+        return self.send("POST", f"/{name}", body, **headers)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self.send("PATCH", path, body)
+
+    def delete(self, path: str) -> Any:
+        return self.send("DELETE", path, b"")
+
+    def send(self, method: str, path: str, body: Any, **headers: str) -> Any:
+        content = body if isinstance(body, bytes) else json.dumps(body, cls=DjangoJSONEncoder).encode()
+        return self.client.generic(method, self.root + path, content, "application/json", headers=self.headers(headers))
 
     def headers(self, given: dict[str, str]) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}", **{name.replace("_", "-"): given[name] for name in given}}
 
 
-def make_api(name: str = "Test", scopes: Any = SCOPES) -> Api:
-    return Api(Organization.objects.get_or_create(name=name)[0], scopes)
+def make_api(name: str = "Test", scopes: Any = SCOPES, root: str = ROOT) -> Api:
+    return Api(Organization.objects.get_or_create(name=name)[0], scopes, root)
 
 
 def make_charge_point(organization: Organization, identity: str = "CP-SITE42-001") -> ChargePoint:

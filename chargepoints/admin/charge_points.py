@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from django import forms
 from django.contrib import admin
@@ -17,6 +16,7 @@ from apikeys.admin.asking import ask
 from apikeys.admin.display import chip
 from apikeys.admin.tenancy import OrganizationFilter, ReadOnlyInline, TenantAdmin
 from chargepoints.credentials import generate_password
+from chargepoints.identities import socket_url
 from chargepoints.models import ChargePoint, ConformanceFinding, Connector
 from chargepoints.models.charge_point import SecurityProfile
 
@@ -24,12 +24,6 @@ from .export import export_as_csv
 from .filters import ConnectorStatusFilter, OnlineFilter, VendorFilter
 
 LATEST_TRANSACTIONS = 10
-
-
-def socket_url(request: HttpRequest, identity: str) -> str:
-    """The URL to type into the charge point, as this server is reached now."""
-    scheme = "wss" if request.is_secure() else "ws"
-    return f"{scheme}://{request.get_host()}/ocpp16/{quote(identity, safe='')}"
 
 
 def connector_chips(connectors: Any) -> SafeString:

@@ -45,14 +45,37 @@ def resolve(document: Any, schema: Any) -> Any:
     return document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
 
 
-def test_describes_the_twelve_operations_and_no_more(document: Any) -> None:
-    operations = [item for methods in document["paths"].values() for item in methods.values()]
-    names = [item["operationId"] for item in operations]
+def operations_of(document: Any, start: str = "") -> list[Any]:
+    return [item for path, methods in document["paths"].items() if path.startswith(start) for item in methods.values()]
+
+
+def test_describes_the_twelve_operations_of_the_reference_and_no_more(document: Any) -> None:
+    names = [item["operationId"] for item in operations_of(document, "/api/v1/ocpp16/")]
     assert sorted(names) == sorted([*COMMANDS, "active_transactions", "charge_points_status"])
+
+
+def test_describes_every_operation_with_its_errors_and_examples(document: Any) -> None:
+    operations = operations_of(document)
+    assert len({item["operationId"] for item in operations}) == len(operations)
     for item in operations:
         assert item["security"] == [{"bearer": []}, {"apiKey": []}]
         assert item["summary"]
+        assert {"401", "403", "500", "503"} <= set(item["responses"]), item["operationId"]
+        bodies = [item["requestBody"]] if "requestBody" in item else []
+        bodies += [
+            described for described in item["responses"].values() if "application/json" in described.get("content", {})
+        ]
+        assert all(content(body)["examples"] for body in bodies), item["operationId"]
     assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
+
+
+def test_describes_what_resources_refuse(document: Any) -> None:
+    for path, methods in document["paths"].items():
+        for item in methods.values():
+            if not path.startswith("/api/v1/ocpp16/"):
+                assert "400" in item["responses"], path
+                assert ("404" in item["responses"]) == ("{" in path), path
+                assert ("415" in item["responses"]) == ("requestBody" in item), path
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,74 @@
+"""What the documentation of the API shows of its resources."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+AS_OF = "2024-03-10T15:58:30Z"
+CHARGED: dict[str, Any] = {"charge_point_id": "CP-SITE42-001", "connector_id": 2}
+
+_connector = {
+    "connector_id": 2,
+    "status": "Charging",
+    "error_code": "NoError",
+    "info": None,
+    "vendor_id": None,
+    "vendor_error_code": None,
+    "timestamp": "2024-03-10T14:45:05Z",
+    "availability": None,
+    "scheduled_availability": None,
+    "as_of": AS_OF,
+    "stale": False,
+}
+_charge_point = {
+    "charge_point_id": "CP-SITE42-001",
+    "description": "Car park, level 2",
+    "online": True,
+    "as_of": AS_OF,
+    "stale": False,
+    "last_heartbeat_at": AS_OF,
+    "connected_at": "2024-03-01T06:00:00Z",
+    "disconnected_at": "2024-03-01T05:59:12Z",
+    "last_boot_at": "2024-03-01T06:00:02Z",
+    "address": "192.0.2.17",
+    "registration_status": "Accepted",
+    "security_profile": 2,
+    "has_password": True,
+    "heartbeat_interval": 300,
+    "assume_ocpp16": False,
+    "send_pings": True,
+    "vendor": "Acme",
+    "model": "Duo 22",
+    "serial_number": "A22-0815",
+    "charge_box_serial_number": None,
+    "firmware_version": "3.1.4",
+    "iccid": None,
+    "imsi": None,
+    "meter_type": None,
+    "meter_serial_number": None,
+    "firmware_status": None,
+    "diagnostics_status": None,
+    "created_at": "2024-02-28T09:00:00Z",
+    "ocpp_endpoint": "wss://csms.example.com/ocpp16/CP-SITE42-001",
+    "connectors": [_connector],
+}
+
+
+def _answer(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value, response_only=True)
+
+
+def _request(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value, request_only=True)
+
+
+CONNECTOR = _answer("connector", _connector)
+CHARGE_POINT = _answer("charge point", _charge_point)
+PROVISIONED = _answer(
+    "charge point with its password", {**_charge_point, "password": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"}
+)
+NEW_CHARGE_POINT = _request(
+    "new charge point", {"charge_point_id": "CP-SITE42-001", "description": "Car park, level 2", "security_profile": 2}
+)
+SETTINGS = _request("settings", {"description": "Car park, level 2", "heartbeat_interval": 300})
+ROTATION = _request("rotation", {"keep_current": True})

@@ -1,0 +1,96 @@
+"""What lists can be filtered by: parameters that are read as strictly as the members of a body."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import django_filters
+from django import forms
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apikeys.fields import Moment
+
+LARGEST = 2**31 - 1
+
+
+class MomentField(forms.CharField):
+    default_error_messages = {
+        "invalid": f"{Moment.default_error_messages['invalid'].rstrip('.')}; in a URL, + is written %%2B."
+    }
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return None if value in self.empty_values else Moment().to_internal_value(value)
+        except serializers.ValidationError:
+            raise forms.ValidationError(self.error_messages["invalid"]) from None
+
+
+class NumberField(forms.CharField):
+    default_error_messages = {"invalid": f"Must be a whole number from 0 to {LARGEST}."}
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values:
+            return None
+        if not re.fullmatch(r"[0-9]{1,10}", value) or int(value) > LARGEST:
+            raise forms.ValidationError(self.error_messages["invalid"])
+        return int(value)
+
+
+class OneOf(django_filters.ChoiceFilter):
+    """One of some words, spelled exactly so."""
+
+    def __init__(self, words: Any, **options: Any) -> None:
+        refusal = {"invalid_choice": f"Must be one of: {', '.join(words)}."}
+        super().__init__(choices=[(word, word) for word in words], error_messages=refusal, **options)
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class Flag(django_filters.TypedChoiceFilter):
+    """`true` or `false`; what it means is the filter set's `method`."""
+
+    def __init__(self, **options: Any) -> None:
+        words, refusal = [("true", "true"), ("false", "false")], {"invalid_choice": "Must be true or false."}
+        options |= {"choices": words, "error_messages": refusal, "coerce": lambda word: word == "true"}
+        super().__init__(empty_value=None, **options)
+
+
+class Text(django_filters.CharFilter):
+    """Text, exactly as it is stored."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strip=False, max_length=255, **options)
+
+
+@extend_schema_field({"type": "integer", "minimum": 0, "maximum": LARGEST})
+class Number(django_filters.Filter):
+    field_class = NumberField
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class Since(django_filters.Filter):
+    """At that time or later."""
+
+    field_class = MomentField
+
+    def __init__(self, field_name: str, **options: Any) -> None:
+        super().__init__(field_name, "gte", help_text=self.__doc__, **options)
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class Before(django_filters.Filter):
+    """Before that time."""
+
+    field_class = MomentField
+
+    def __init__(self, field_name: str, **options: Any) -> None:
+        super().__init__(field_name, "lt", help_text=self.__doc__, **options)
+
+
+class OfChargePoint(django_filters.FilterSet):
+    """Rows of charge points: those of one, and of one of its connectors."""
+
+    charge_point_id = Text(field_name="charge_point__identity", help_text="Of this charge point only.")
+    connector_id = Number(help_text="Of the connectors with this number only.")

@@ -1,0 +1,142 @@
+"""What the views of resources have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from django.db.models import Model, QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.utils import translate_validation
+from rest_framework import serializers
+from rest_framework.exceptions import APIException
+from rest_framework.generics import GenericAPIView
+from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
+from chargepoints.models import ChargePoint
+from chargepoints.views import OfOrganization
+
+from .pages import Pages
+
+T = TypeVar("T", bound=Model)
+
+NAME_LENGTH = 100
+
+
+class Conflict(APIException):
+    """409: what is to be created is there."""
+
+    status_code = 409
+    code = "conflict"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.details = {field: [problem]}
+
+
+class ResourceView(OfOrganization, GenericAPIView[T]):
+    """A resource that is read by one scope and written by another; its query is read as strictly as a body."""
+
+    http_method_names = ["get", "head"]
+    read_scope = READ_CHARGE_POINTS
+    write_scope = WRITE_CHARGE_POINTS
+    # What the query may say besides filters and pages.
+    query_serializer_class: type[serializers.Serializer[Any]] | None = None
+
+    @property
+    def required_scope(self) -> str:
+        return self.read_scope if self.request.method in SAFE_METHODS else self.write_scope
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        known = set(self.parameters()) if request.method in SAFE_METHODS else set()
+        problems = {shown(name): problem_of(values) for name, values in request.query_params.lists()}
+        problems |= {shown(name): "Unknown parameter." for name in request.query_params if name not in known}
+        details = {name: [problem] for name, problem in problems.items() if problem}
+        if details:
+            raise serializers.ValidationError(details)
+
+    def parameters(self) -> Iterator[str]:
+        """The names that the query may have."""
+        if self.query_serializer_class is not None:
+            yield from self.query_serializer_class._declared_fields
+
+    def asked(self) -> dict[str, Any]:
+        """What the query says, or 400."""
+        assert self.query_serializer_class is not None
+        query = self.query_serializer_class(data=self.request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        return query.validated_data
+
+    def given(self, **options: Any) -> Any:
+        """The serializer of the body, which is valid; else 400."""
+        serializer = self.get_serializer(data=self.request.data, **options)
+        serializer.is_valid(raise_exception=True)
+        return serializer
+
+
+def shown(name: str) -> str:
+    """The name of a parameter as an answer can hold it."""
+    return name[:NAME_LENGTH].replace("\x00", "\ufffd") or '""'
+
+
+def problem_of(values: list[str]) -> str:
+    if len(values) > 1:
+        return "Must be given once."
+    return "" if values[0] else "Must not be empty."
+
+
+class ListView(ListModelMixin, ResourceView[T]):
+    """A list under the name `list_name`, filtered by `filterset_class`, in `pages`."""
+
+    list_name: str
+    pages: type[Pages] = Pages
+    filter_backends = [DjangoFilterBackend]
+    filterset_class: Any = None
+
+    @property
+    def pagination_class(self) -> Any:  # type: ignore[override]
+        return partial(self.pages, self.list_name)
+
+    def parameters(self) -> Iterator[str]:
+        yield from super().parameters()
+        yield from self.pages.described
+        if self.filterset_class is not None:
+            yield from self.filterset_class.base_filters
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self.list(request)
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        filters, paginator = self.filters(), cast(Pages, self.paginator)
+        paginator.ask(request)
+        page = paginator.take(filters.filter_queryset(self.rows()) if filters else self.rows())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def filters(self) -> Any:
+        """What the list is to be filtered by, or 400: a query is judged before its charge point is looked for."""
+        if self.filterset_class is None:
+            return None
+        filters = self.filterset_class(self.request.query_params, cast(Any, self).queryset, request=self.request)
+        if not filters.is_valid():
+            raise translate_validation(filters.errors)
+        return filters
+
+    def rows(self) -> QuerySet[T]:
+        """All that the list may show, in its order."""
+        return self.get_queryset()
+
+
+class ChargePointListView(ListView[Any]):
+    """A list of what belongs to the charge point in the path, under its relation `related`."""
+
+    queryset = ChargePoint.objects.all()
+    related: str
+
+    def rows(self) -> QuerySet[Any]:
+        return getattr(self.get_charge_point(self.kwargs["charge_point_id"]), self.related).all()
