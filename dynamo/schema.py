@@ -26,13 +26,16 @@ ALWAYS = (401, 403, 500, 503)
 WITH_INPUT = (400,)
 WITH_CHARGE_POINT = (404,)
 WITH_BODY = (413, 415)
-CREATING = (409,)
+CONFLICTING = (409,)
 COMMANDS = (408, 422, 429)
 # Its commands have all of these; its reads ignore parameters that it does not name.
 OF_THE_REFERENCE = "/api/v1/ocpp16/"
 
 COMMAND_HEADERS = {
     "X-Command-Id": {"description": "The command in the log, and its OCPP message id.", "schema": {"type": "string"}}
+}
+LOCATION_HEADERS = {
+    "Location": {"description": "Where to look what becomes of the command.", "schema": {"type": "string"}}
 }
 RETRY_HEADERS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
@@ -42,7 +45,7 @@ MEANINGS = {
     403: "The key lacks the scope.",
     404: "There is no such thing in your organization.",
     408: "The charge point did not answer within the timeout.",
-    409: "It exists already.",
+    409: "It exists already, or its state does not allow it.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The charge point is not connected, or it refused.",
@@ -102,6 +105,7 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         for operation in methods.values():
             if is_command(path, operation):
                 operation["responses"]["200"]["headers"] = COMMAND_HEADERS
+                operation["responses"]["202"]["headers"] = COMMAND_HEADERS | LOCATION_HEADERS
             statuses = sorted(expected_errors(path, operation))
             operation["responses"] |= {str(status): error_response(status) for status in statuses}
     return result
@@ -118,7 +122,8 @@ def expected_errors(path: str, operation: dict[str, Any]) -> tuple[int, ...]:
         return ALWAYS + (WITH_CHARGE_POINT if "{" in path else WITH_INPUT)
     of_path = WITH_CHARGE_POINT if "{" in path else ()
     of_body = WITH_BODY if "requestBody" in operation else ()
-    return ALWAYS + WITH_INPUT + of_path + of_body + (CREATING if "201" in operation["responses"] else ())
+    of_state = CONFLICTING if "201" in operation["responses"] or path.endswith("/cancel") else ()
+    return ALWAYS + WITH_INPUT + of_path + of_body + of_state
 
 
 def error_response(status: int) -> dict[str, Any]:

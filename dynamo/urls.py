@@ -10,6 +10,7 @@ import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from chargepoints.api import charge_points
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16.commands import COMMANDS
+from ocpp16.resources import CommandCancellationView, CommandResourceView, CommandsView
 from ocpp16.views import CommandView
 
 from . import errors, health, metrics
@@ -26,6 +27,12 @@ resources = [
     path("charge-points/<str:charge_point_id>", charge_points.ChargePointView.as_view(), name="charge_point"),
     path("charge-points/<str:charge_point_id>/connectors", charge_points.ConnectorsView.as_view(), name="connectors"),
     path("charge-points/<str:charge_point_id>/password", charge_points.PasswordView.as_view(), name="password"),
+]
+
+resources += [
+    path("commands", CommandsView.as_view(), name="commands"),
+    path("commands/<uuid:pk>", CommandResourceView.as_view(), name="command"),
+    path("commands/<uuid:pk>/cancel", CommandCancellationView.as_view(), name="cancel_command"),
 ]
 
 # What every process answers that listens at all.

@@ -15,6 +15,7 @@ from chargepoints.views import NO_CHARGE_POINT
 
 from .dispatch import Pending, address
 from .models import Command
+from .options import USUAL, Options
 
 if TYPE_CHECKING:
     from .views import CommandView
@@ -25,6 +26,7 @@ class Beginning:
     """A request for a command, from its arrival to its row, or to what is wrong with it."""
 
     view: CommandView
+    options: Options = USUAL
     serializer: Any = None
     command: Command | None = None
     pending: Pending | None = None
@@ -34,19 +36,20 @@ class Beginning:
     def identity(self) -> str:
         return self.serializer.validated_data["charge_point_id"]
 
-    def result(self) -> Pending:
-        """The logged command that waits for its socket; raises what is wrong."""
+    def result(self) -> Pending | None:
+        """The logged command for its socket, None where it waits for one; raises what is wrong."""
         if self.failure is not None:
             raise self.failure
-        assert self.pending is not None
         return self.pending
 
     def check(self) -> None:
         """All that can be said before the charge point is known: key, scope, method, body."""
         view = self.view
         view.initial(view.request)
+        self.options = Options.of(view.request)
         self.serializer = view.get_serializer(data=view.request.data)
         self.serializer.is_valid(raise_exception=True)
+        self.options.check(view.endpoint.action_for(self.serializer), self.serializer.ocpp_payload())
 
     def write(self, charge_point: ChargePoint | None) -> None:
         """Make the command's row, which says who it was."""
@@ -58,12 +61,13 @@ class Beginning:
             action=view.endpoint.action_for(self.serializer),
             payload=self.serializer.ocpp_payload(),
             api_key=request.auth,
+            expires_at=self.options.expires_at,
             request_id=getattr(request, "request_id", ""),
         )
 
     def address(self) -> None:
         assert self.command is not None
-        self.pending = address(self.command)
+        self.pending = address(self.command, self.options.seconds)
 
 
 def begin_all(beginnings: list[Beginning]) -> None:

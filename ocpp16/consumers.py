@@ -14,6 +14,7 @@ from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
 from . import frames, handlers, metrics
+from .deliveries import deliveries
 from .exchange import Exchange
 from .handshake import SUBPROTOCOL, Knock
 from .journal import journal
@@ -74,6 +75,7 @@ class ChargePointConsumer:
             raise
         self.commands.outgoing.recall(registration.ages, asyncio.get_running_loop().time())
         journal.hold(self.channel_name, self.close_replaced)
+        deliveries.hold(self.channel_name, self.commands.deliver)
         _connected.add(self)
         subprotocol = SUBPROTOCOL if self.knock.protocols else None
         pings = self.charge_point.send_pings
@@ -110,6 +112,7 @@ class ChargePointConsumer:
         self.is_closed = self.commands.is_closed = True
         logger.info("%s disconnected", self.charge_point)
         journal.release(self.channel_name)
+        deliveries.release(self.channel_name)
         _connected.discard(self)
         try:
             await in_database(self.charge_point.disconnect, self.channel_name)

@@ -18,6 +18,7 @@ from chargepoints.models.charge_point import RegistrationStatus
 from . import exchange, metrics
 from .exchange import Exchange
 from .models import Command
+from .models.command import NEEDS_REGISTRATION
 from .sender import in_commands_thread
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ LOOK_SECONDS = 0.5
 LAYER_SECONDS = 3
 UNAVAILABLE = "Commands cannot be delivered at the moment."
 SILENT = "The connection to the charge point does not react."
-NEEDS_REGISTRATION = ("RemoteStartTransaction", "RemoteStopTransaction")
 
 
 class NotSent(Exception):
@@ -66,6 +66,7 @@ class Pending(NamedTuple):
 
     command: Command
     channel_name: str
+    seconds: float  # that it may take
 
 
 def send(charge_point: ChargePoint, action: str, payload: dict[str, Any], **sender: Any) -> Command:
@@ -83,18 +84,25 @@ def begin(charge_point: ChargePoint, action: str, payload: dict[str, Any], **sen
     """
     command = Command(charge_point=charge_point, action=action, payload=payload, **sender)
     Command.objects.log([command])
-    return address(command)
+    pending = address(command)
+    assert pending is not None  # nothing that is begun here is kept
+    return pending
 
 
-def address(command: Command) -> Pending:
-    """Find who is to take a logged command; raises ChargePointOffline where there is nobody."""
+def address(command: Command, seconds: float | None = None) -> Pending | None:
+    """Find who is to take a logged command; raises ChargePointOffline where there is nobody.
+
+    None where it was to wait for its charge point, and does.
+    """
     charge_point = command.charge_point
     if command.action in NEEDS_REGISTRATION and charge_point.registration_status != RegistrationStatus.ACCEPTED:
         status = charge_point.registration_status
         raise _not_sent(ChargePointOffline(f"The registration of the charge point is {status}.", command))
-    if not charge_point.socket:
-        raise _not_sent(ChargePointOffline("The charge point is not connected.", command))
-    return Pending(command, charge_point.socket)
+    if charge_point.socket:
+        return Pending(command, charge_point.socket, settings.DYNAMO_COMMAND_TIMEOUT if seconds is None else seconds)
+    if command.expires_at is not None:
+        return None
+    raise _not_sent(ChargePointOffline("The charge point is not connected.", command))
 
 
 def _not_sent(error: NotSent, state: str = Command.State.LOST) -> NotSent:
@@ -104,7 +112,7 @@ def _not_sent(error: NotSent, state: str = Command.State.LOST) -> NotSent:
 
 
 def conclude(command: Command, end: Ending) -> Command:
-    """The ended row of a command that was handed over and has come to this end.
+    """The row of a command that was handed over and has come to this end; one that is kept may not have ended.
 
     Raises ChargePointOffline, RateLimited or ServiceUnavailable where nothing was sent; the row is kept.
     """
@@ -112,6 +120,10 @@ def conclude(command: Command, end: Ending) -> Command:
     if end.told:
         command.learn(end.told)
         return command
+    if command.expires_at is not None:
+        command.refresh_from_db()
+        if command.is_kept:
+            return command
     if state == "limited":
         message = "More than 10 commands in one second, or waiting, for this charge point."
         raise _not_sent(RateLimited(message, command), Command.State.RATE_LIMITED)
@@ -129,7 +141,7 @@ def conclude(command: Command, end: Ending) -> Command:
 async def hand_over(pending: Pending) -> Ending:
     """Give the command to its socket and wait for its end."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + settings.DYNAMO_COMMAND_TIMEOUT
+    deadline = loop.time() + pending.seconds
     states: asyncio.Queue[Ending] = asyncio.Queue()
     replies, reply_channel = Exchange.of_this_loop(), ""
     try:
@@ -138,7 +150,7 @@ async def hand_over(pending: Pending) -> Ending:
                 lambda event: states.put_nowait(Ending(event["state"], event.get("told", "")))
             )
             event = {"type": "command.send", "command": str(pending.command.pk), "reply_channel": reply_channel}
-            await exchange.send(pending.channel_name, event)
+            await exchange.send(pending.channel_name, {**event, "seconds": str(pending.seconds)})
     except Exception as error:
         metrics.layer_failures.labels("command").inc()
         logger.warning("The channel layer is not there: %r", error)
@@ -146,7 +158,9 @@ async def hand_over(pending: Pending) -> Ending:
         return Ending("unavailable")
     try:
         end = await _acknowledged(states, pending, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
-        if end.state == "silent" and not await in_commands_thread(pending.command.give_up, SILENT):
+        if end.state != "silent" or pending.command.is_kept:
+            pass
+        elif not await in_commands_thread(pending.command.give_up, SILENT):
             end = Ending("queued")  # its socket took it at the last moment
         return await _next(states, deadline) or Ending("timeout") if end.state == "queued" else end
     finally:

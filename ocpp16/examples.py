@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample
+
 CHARGE_POINT = {"charge_point_id": "CP-SITE42-001"}
 
 
@@ -89,3 +91,28 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         answered(reservation_id=5001, status="Accepted", sent_at="2024-03-10T15:40:00Z"),
     ),
 }
+
+COMMAND = OpenApiExample(
+    "command",
+    value={
+        "id": "7f0e9c5e-6f0b-4d0a-9d55-2f6b1f7a1c11",
+        **CHARGE_POINT,
+        "command": "RemoteStartTransaction",
+        "payload": {"connectorId": 1, "idTag": "RFID-USER-4A2F"},
+        "state": "accepted",
+        "late": False,
+        "status": "Accepted",
+        "response": {"status": "Accepted"},
+        "error": None,
+        "response_time_ms": 218,
+        "created_at": "2024-03-10T15:05:00Z",
+        "sent_at": "2024-03-10T15:05:00Z",
+        "ended_at": "2024-03-10T15:05:01Z",
+        "expires_at": None,
+        "transaction_id": 10042,
+        "start_timeout": False,
+        "api_key": "dyn_live_x7Hk2pQa",
+        "request_id": "5b1f3a52-9a40-4f0e-8f6d-1d9d2a7a3c55",
+    },
+    response_only=True,
+)

@@ -49,9 +49,14 @@ class Exchange:
         self._takers[address] = take
         return address
 
+    @property
+    def channels(self) -> str:
+        """What all addresses of this loop begin with."""
+        return f"{self._channel}/"
+
     def deliver(self, address: str, event: dict[str, str]) -> bool:
         """Hand over, in the next turn of the loop, what is for an address of this loop; False for any other."""
-        is_here = bool(self._channel) and address.startswith(f"{self._channel}/")
+        is_here = bool(self._channel) and address.startswith(self.channels)
         if is_here:
             asyncio.get_running_loop().call_soon(self._take, {**event, "to": address}, context=Context())
         return is_here

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 def end(command_id: uuid.UUID, state: str) -> None:
-    """Move a command to its end, unless another end was first."""
+    """Move a command to its end, unless another was first; what is kept until its charge point returns is not lost."""
     command = Command.objects.filter(pk=command_id).first()
-    if command is not None:
+    if command is not None and not (state == Command.State.LOST and command.is_kept):
         command.end(state)
 
 

@@ -32,13 +32,14 @@ class Window:
 
 @dataclass(slots=True)
 class Waiting:
-    """A command that waits for its turn or its answer; `reply_channel` is told of its end.
+    """A command that waits for its turn, and `seconds` for its answer; `reply_channel`, if any, is told of its end.
 
     `word` is when it is told that the command has come here, unless its end is sooner.
     """
 
     command_id: uuid.UUID
     reply_channel: str
+    seconds: float
     word: asyncio.TimerHandle | None = None
     command: Command | None = None
     sent_at: float = 0.0
@@ -96,6 +97,10 @@ class Outgoing:
     def is_taken(self, message_id: str) -> bool:
         """Whether this is the id of the command that was taken and has not ended."""
         return self.taken is not None and str(self.taken.command_id) == message_id
+
+    def holds(self, command_id: uuid.UUID) -> bool:
+        """Whether the command is in the queue, or was taken from it and has not ended."""
+        return any(waiting.command_id == command_id for waiting in (*self.queue, *filter(None, [self.taken])))
 
     def action_of(self, message_id: str) -> str:
         """What the answer with this id answers, if that is in flight."""

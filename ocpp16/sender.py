@@ -62,7 +62,8 @@ class CommandSender:
 
     def admit(self, event: dict[str, str]) -> None:
         """Queue a command that the channel layer brought, or tell its sender that there are too many."""
-        waiting = Waiting(uuid.UUID(event["command"]), event["reply_channel"])
+        seconds = float(event.get("seconds", settings.DYNAMO_COMMAND_TIMEOUT))
+        waiting = Waiting(uuid.UUID(event["command"]), event["reply_channel"], seconds)
         if self.is_closed:
             self.begin(self.end(waiting, Command.State.LOST))
             return
@@ -71,6 +72,17 @@ class CommandSender:
             self.begin(self.reply(waiting, "limited"))
             return
         waiting.word = loop.call_later(WORD_SECONDS, self.give_word, waiting)
+        self.go_on()
+
+    def deliver(self, command_id: uuid.UUID) -> None:
+        """Queue a command that was kept for this charge point, unless that is done or there are too many."""
+        waiting = Waiting(command_id, "", settings.DYNAMO_COMMAND_TIMEOUT)
+        if self.is_closed or self.outgoing.holds(command_id):
+            return
+        if not self.outgoing.admit(waiting, asyncio.get_running_loop().time()):
+            self.go_on()
+
+    def go_on(self) -> None:
         if self.sending is None:
             self.sending = self.begin(self.run())
 
@@ -122,7 +134,7 @@ class CommandSender:
         self.outgoing.sent(waiting.sent_at)
         await self.write(text, frames.CALL, *call, logged)
         try:
-            await asyncio.wait_for(waiting.answer, settings.DYNAMO_COMMAND_TIMEOUT)
+            await asyncio.wait_for(waiting.answer, waiting.seconds)
         except TimeoutError:
             await self.end(waiting, Command.State.TIMED_OUT)
             return
@@ -210,6 +222,8 @@ class CommandSender:
         """Tell who sent the command how far it has come, and its answer, for its row need not be read then."""
         if state != "queued":
             waiting.forget_word()
+        if not waiting.reply_channel:
+            return
         event = {"type": "command.state", "command": str(waiting.command_id), "state": state, "told": told}
         await notify(waiting.reply_channel, event)
 

@@ -3,6 +3,7 @@
 CLAIM = """
     UPDATE ocpp16_command SET state = 'sent', sent_at = statement_timestamp()
     WHERE id = ANY(%s) AND state = 'queued' AND action <> ALL(%s)
+        AND (expires_at IS NULL OR expires_at > statement_timestamp())
     RETURNING id, charge_point_id, action, payload, sent_at
 """
 END = """

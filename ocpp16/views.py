@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
+from django.urls import reverse
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,8 +18,11 @@ from chargepoints.views import OfOrganization
 from . import refusals
 from .beginnings import Beginning, begin_all
 from .commands import Endpoint
-from .dispatch import conclude, hand_over
+from .dispatch import Pending, conclude, hand_over
 from .models import Command
+from .models.command import UNFINISHED
+from .options import Options
+from .resources import as_resource
 from .schema import CommandSchema
 from .serializers import CommandSerializer
 
@@ -64,20 +69,64 @@ class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
         await self.begin(beginning)
         with refusals.translated():
             pending = beginning.result()
+        assert beginning.command is not None
+        if pending is None:
+            return await self.promise(beginning.command, beginning.options)
+        if not beginning.options.is_async:
+            return await self.tell(beginning, await self.finish(pending))
+        finishing = begin_task(self.finish(pending))
+        await asyncio.wait([finishing], timeout=beginning.options.seconds or 0)
+        if not finishing.done():
+            return await self.promise(beginning.command, beginning.options)
+        return await self.tell(beginning, finishing.result())
+
+    async def finish(self, pending: Pending) -> Command:
+        """See the command to its end; raises what did not reach the wire."""
+        with refusals.translated():
             end = await hand_over(pending)
             # What its socket has told needs no database.
-            concluded = (
-                conclude(pending.command, end) if end.told else await self.in_thread(conclude, pending.command, end)
-            )
-        return self.tell(beginning.serializer, concluded)
+            if end.told:
+                return conclude(pending.command, end)
+            return await self.in_thread(conclude, pending.command, end)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method != "POST":
             self.http_method_not_allowed(request)
 
-    def tell(self, serializer: CommandSerializer, command: Command) -> Response:
+    async def tell(self, beginning: Beginning, command: Command) -> Response:
+        """What became of the command."""
+        if command.state in UNFINISHED:
+            return await self.promise(command, beginning.options)
         refusal = refusals.find_refusal(command, self.endpoint.is_raw)
         if refusal is not None:
             raise refusal
-        return Response(self.endpoint.body(serializer, command), headers={"X-Command-Id": str(command.pk)})
+        return Response(self.endpoint.body(beginning.serializer, command), headers=headers(command, beginning.options))
+
+    async def promise(self, command: Command, options: Options) -> Response:
+        """202: the command as it is now, and where to look what becomes of it."""
+        path = reverse("command", args=[command.pk])
+        body = await self.in_thread(as_resource, command.pk)
+        return Response(body, status=202, headers={**headers(command, options), "Location": path})
+
+
+def headers(command: Command, options: Options) -> dict[str, str]:
+    applied = {"Preference-Applied": options.applied} if options.applied else {}
+    return {"X-Command-Id": str(command.pk), **applied}
+
+
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def begin_task(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Begin what goes on when nobody waits for it any more."""
+    task = asyncio.get_running_loop().create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(ended)
+    return task
+
+
+def ended(task: asyncio.Task[Any]) -> None:
+    _tasks.discard(task)
+    if not task.cancelled():
+        task.exception()  # a refusal, which the row tells, too

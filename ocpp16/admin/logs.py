@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import path, reverse
 from django.utils.html import format_html
@@ -13,6 +14,7 @@ from apikeys.admin.tenancy import ChargePointOrganizationFilter
 from chargepoints.admin.filters import ChargePointFilter, ListedFilter
 from chargepoints.admin.records import ChargePointLogAdmin
 from ocpp16.models import Command, Message
+from ocpp16.models.command import KEPT
 from ocpp16.payloads import CHARGE_POINT_ACTIONS, COMMAND_ACTIONS
 
 from .send import send_view
@@ -38,15 +40,36 @@ class CommandActionFilter(ActionFilter):
     actions = tuple(COMMAND_ACTIONS)
 
 
+class KeptFilter(admin.SimpleListFilter):
+    title = parameter_name = "waiting"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "for its charge point to be online")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(KEPT) if self.value() == "1" else queryset
+
+
 @admin.register(Command)
 class CommandAdmin(ChargePointLogAdmin):
+    actions = ["cancel"]
     list_display = ["created_at", "charge_point", "action", "state_chip", "status", "sender", "response_time"]
-    list_filter = ["state", "created_at", ChargePointOrganizationFilter, ChargePointFilter, CommandActionFilter]
+    list_filter = [
+        "state",
+        KeptFilter,
+        "created_at",
+        ChargePointOrganizationFilter,
+        ChargePointFilter,
+        CommandActionFilter,
+    ]
     list_select_related = ["charge_point", "user", "api_key"]
     fieldsets = [
         (None, {"fields": ["id", "charge_point", "action", "content", "transaction", "frames"]}),
         ("Sender", {"fields": ["user", "api_key", "request_id"]}),
-        ("Course", {"fields": ["state_chip", "created_at", "sent_at", "ended_at", "response_time", "late"]}),
+        (
+            "Course",
+            {"fields": ["state_chip", "created_at", "expires_at", "sent_at", "ended_at", "response_time", "late"]},
+        ),
         ("Answer", {"fields": ["answer", "error_code", "reason", "details"]}),
     ]
 
@@ -54,6 +77,20 @@ class CommandAdmin(ChargePointLogAdmin):
         view = self.admin_site.admin_view(send_view)
         own = path("send/<int:charge_point_id>/<slug:kind>/", view, name="ocpp16_command_send")
         return [own, *super().get_urls()]
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Who may send a command may call it back."""
+        return request.user.has_perm("chargepoints.change_chargepoint")
+
+    @admin.action(description="Cancel those that wait for their charge points", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, commands: QuerySet[Command]) -> None:
+        cancelled = sum(command.cancel() for command in commands)
+        others = commands.count() - cancelled
+        messages.add_message(
+            request,
+            messages.WARNING if others else messages.SUCCESS,
+            f"{cancelled} cancelled." + (f" {others} did not wait any more, or never did." if others else ""),
+        )
 
     @admin.display(description="state")
     def state_chip(self, command: Any) -> SafeString:

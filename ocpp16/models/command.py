@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.clock import now
@@ -18,13 +18,19 @@ from apikeys.models import ApiKey
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.database import insert_rows
 from chargepoints.models import ChargePoint, Transaction
+from chargepoints.models.charge_point import RegistrationStatus
 
 from .. import metrics, payloads, statements
 
 # How long after a remote start its transaction, or its tag's authorization, may still come.
 REMOTE_START_WINDOW = timedelta(minutes=10)
 FORGOTTEN_AT_ONCE = 500
+NEEDS_REGISTRATION = ("RemoteStartTransaction", "RemoteStopTransaction")
 UNFINISHED = ["queued", "sent"]
+# What waits for its charge point.
+KEPT = Q(state="queued", expires_at__isnull=False)
+# How long the longest command may take, whatever its window.
+PATIENCE = timedelta(seconds=120)
 NEW = (
     "id",
     "charge_point",
@@ -34,6 +40,7 @@ NEW = (
     "action",
     "payload",
     "state",
+    "expires_at",
     "is_late",
     "error_code",
     "error_description",
@@ -67,7 +74,7 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
 
     def claim(self, pk: uuid.UUID) -> Command | None:
         """Take a queued command for sending; None where it has ended meanwhile, so that it is never sent late."""
-        command, queued = self.filter(pk=pk).first(), self.filter(pk=pk, state=Command.State.QUEUED)
+        command, queued = self.filter(pk=pk).first(), self.unexpired().filter(pk=pk, state=Command.State.QUEUED)
         if command is None:
             return None
         with command.atomic():
@@ -84,7 +91,7 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
                 by_id[command.pk].command = command
             return
         with transaction.atomic():
-            queued = list(self.filter(pk__in=by_id, state=Command.State.QUEUED).exclude(action__in=secret))
+            queued = list(self.unexpired().filter(pk__in=by_id, state=Command.State.QUEUED).exclude(action__in=secret))
             taken, sent_at = self.filter(pk__in=[command.pk for command in queued]), now()
             taken.update(state=Command.State.SENT, sent_at=sent_at)
         for command in queued:
@@ -117,10 +124,21 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
             ages.setdefault(pk, []).append(age.total_seconds())
         return ages
 
+    def unexpired(self) -> CommandQuerySet:
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
+
+    def deliverable(self, channels: str) -> CommandQuerySet:
+        """What was kept for charge points that have come online, by sockets whose channels begin so; oldest first."""
+        waiting = self.filter(KEPT, expires_at__gt=Now(), charge_point__channel_name__startswith=channels)
+        accepted = Q(charge_point__registration_status=RegistrationStatus.ACCEPTED)
+        return waiting.filter(accepted | ~Q(action__in=NEEDS_REGISTRATION)).order_by("created_at")
+
     def forgotten(self) -> CommandQuerySet:
-        """What nobody waits for any more and nothing has ended: the worker or the caller died."""
-        patience = timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT + 60)
-        return self.unfinished().filter(created_at__lt=Now() - patience)
+        """What nobody waits for any more and nothing has ended: the worker or the caller died, or it has expired."""
+        long_ago = Now() - timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT) - PATIENCE
+        left = Q(state=Command.State.QUEUED, expires_at=None, created_at__lt=long_ago)
+        silent = Q(state=Command.State.SENT, sent_at__lt=long_ago)
+        return self.unfinished().filter(left | silent | KEPT & Q(expires_at__lt=Now()))
 
     def end_forgotten(self) -> int:
         """End as timed out, some at a time, what nobody waits for any more; returns how many."""
@@ -151,6 +169,7 @@ class Command(models.Model):
         TIMED_OUT = "timed_out"
         LOST = "lost"
         RATE_LIMITED = "rate_limited"
+        CANCELLED = "cancelled"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="commands")
@@ -166,6 +185,9 @@ class Command(models.Model):
         default=False, help_text="The answer came after the caller had been told of a timeout."
     )
     created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="Until when it waits for its charge point to be online."
+    )
     sent_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     response = models.JSONField(null=True, blank=True, help_text="The payload of the CALLRESULT.")
@@ -190,14 +212,27 @@ class Command(models.Model):
         indexes = [
             models.Index(fields=["charge_point", "-created_at"]),
             models.Index(fields=["-created_at"]),
-            models.Index(fields=["created_at"], condition=models.Q(state__in=UNFINISHED), name="command_unfinished"),
+            models.Index(fields=["created_at"], condition=Q(state__in=UNFINISHED), name="command_unfinished"),
+            models.Index(fields=["charge_point"], condition=KEPT, name="command_kept"),
             # Of few commands: for the deletion of what they point at.
-            models.Index(fields=["user"], condition=~models.Q(user=None), name="command_user"),
-            models.Index(fields=["transaction"], condition=~models.Q(transaction=None), name="command_transaction"),
+            models.Index(fields=["user"], condition=~Q(user=None), name="command_user"),
+            models.Index(fields=["transaction"], condition=~Q(transaction=None), name="command_transaction"),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.id}"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it waits for its charge point to be online, for longer than any caller does."""
+        return self.state == self.State.QUEUED and self.expires_at is not None
+
+    @property
+    def start_timeout(self) -> bool:
+        """Whether this is an accepted remote start whose transaction did not come."""
+        waits = self.action == "RemoteStartTransaction" and self.state == self.State.ACCEPTED
+        is_old = self.sent_at is not None and now() - self.sent_at > REMOTE_START_WINDOW
+        return waits and self.transaction_id is None and is_old
 
     @property
     def status(self) -> str:
@@ -250,6 +285,14 @@ class Command(models.Model):
         for name, value in json.loads(told).items():
             setattr(self, name, datetime.fromisoformat(value) if value and name == "sent_at" else value)
         self.__dict__.pop("ended_at", None)  # told by the database, to who asks
+
+    def cancel(self) -> bool:
+        """End a command that waits for its charge point; False where it does not wait, or does no longer."""
+        values = {"state": self.State.CANCELLED, "ended_at": Now()}
+        if not Command.objects.filter(KEPT, pk=self.pk).update(**values):
+            return False
+        self._assign(values)
+        return True
 
     def complete(self, state: str, **answer: Any) -> bool:
         """Store the charge point's answer, also over a timeout; False where the command had another end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -119,3 +120,17 @@ def test_filters_the_message_log(query: Any, count: int, as_superuser: Client, m
     Message.objects.create(charge_point=charge_point, direction="out", kind=2, action="Reset", frame="x")
     Message.objects.create(charge_point=charge_point, direction="in", kind=3, frame="x")
     assert len(as_superuser.get("/admin/ocpp16/message/", query).context["cl"].result_list) == count
+
+
+def test_cancels_commands_that_wait_and_no_others(as_superuser: Client, make_charge_point: Any) -> None:
+    of_it = {"charge_point": make_charge_point(), "action": "Reset", "payload": {"type": "Soft"}}
+    tomorrow = timezone.now() + timedelta(days=1)
+    waiting = Command.objects.create(**of_it, expires_at=tomorrow)
+    sent = Command.objects.create(**of_it, expires_at=tomorrow, state="sent")
+    page = as_superuser.get("/admin/ocpp16/command/?waiting=1").content.decode()
+    assert str(waiting.pk) in page
+    assert str(sent.pk) not in page
+    form = {"action": "cancel", "_selected_action": [str(waiting.pk), str(sent.pk)]}
+    answer = as_superuser.post("/admin/ocpp16/command/", form, follow=True).content.decode()
+    assert "1 cancelled. 1 did not wait any more" in answer
+    assert {row.pk: row.state for row in Command.objects.all()} == {waiting.pk: "cancelled", sent.pk: "sent"}
