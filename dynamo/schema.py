@@ -122,7 +122,7 @@ def expected_errors(path: str, operation: dict[str, Any]) -> tuple[int, ...]:
         return ALWAYS + (WITH_CHARGE_POINT if "{" in path else WITH_INPUT)
     of_path = WITH_CHARGE_POINT if "{" in path else ()
     of_body = WITH_BODY if "requestBody" in operation else ()
-    of_state = CONFLICTING if "201" in operation["responses"] or path.endswith("/cancel") else ()
+    of_state = CONFLICTING if "201" in operation["responses"] or path.endswith(("/cancel", "/stop")) else ()
     return ALWAYS + WITH_INPUT + of_path + of_body + of_state
 
 

@@ -9,6 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from chargepoints.api import charge_points
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
+from ocpp16 import bulk_views
 from ocpp16.commands import COMMANDS
 from ocpp16.resources import CommandCancellationView, CommandResourceView, CommandsView
 from ocpp16.views import CommandView
@@ -31,6 +32,10 @@ resources = [
 
 resources += [
     path("commands", CommandsView.as_view(), name="commands"),
+    path("commands/bulk", bulk_views.BulkCommandsView.as_view(), name="bulk_commands"),
+    path("commands/bulk/<uuid:pk>", bulk_views.BulkCommandView.as_view(), name="bulk_command"),
+    path("commands/bulk/<uuid:pk>/stop", bulk_views.BulkCommandStopView.as_view(), name="stop_bulk_command"),
+    path("commands/bulk/<uuid:pk>/results", bulk_views.BulkResultsView.as_view(), name="bulk_results"),
     path("commands/<uuid:pk>", CommandResourceView.as_view(), name="command"),
     path("commands/<uuid:pk>/cancel", CommandCancellationView.as_view(), name="cancel_command"),
 ]

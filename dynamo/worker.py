@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
+from ocpp16 import bulk
 from ocpp16.models import Command
 from ocpp16.reconciliation import infer_stops, match_overtaken_stops
 from ocpp16.retention import prune
@@ -50,7 +51,7 @@ async def run() -> None:
     # A thread for each: a long one must not keep the others waiting.
     threads = ThreadPoolExecutor(len(DUTIES), thread_name_prefix="worker")
     try:
-        await asyncio.gather(*(attend(duty, threads) for duty in DUTIES))
+        await asyncio.gather(bulk.run(), *(attend(duty, threads) for duty in DUTIES))
     finally:
         await asyncio.to_thread(threads.shutdown)
 

@@ -24,7 +24,7 @@ from chargepoints.models import (
     SecurityEvent,
     Transaction,
 )
-from ocpp16.models import Command, Message, RefusedConnection
+from ocpp16.models import BulkCommand, Command, Message, RefusedConnection
 
 HOSTILE = "<script>alert(1)</script>"
 PROFILE = {
@@ -108,8 +108,18 @@ def of_charge_point(charge_point: ChargePoint, mark: str) -> list[Any]:
         SecurityEvent.objects.create(**of_it, type="Tampering", technical_information=text),
         Command.objects.create(**of_it, action="Reset", payload={"type": text}, state="rejected", response={"a": text}),
         Message.objects.create(**of_it, direction="in", kind=0, frame=text),
+        *of_bulk_command(charge_point, text),
         RefusedConnection.objects.create(identity=charge_point.identity, address="10.0.0.1", reason="wrong password"),
     ]
+
+
+def of_bulk_command(charge_point: ChargePoint, text: str) -> list[Any]:
+    payload, organization = {"type": text}, charge_point.organization
+    bulk = BulkCommand.objects.order(
+        [charge_point.pk], organization=organization, action="Reset", payload=payload, at_once=1, reason=text
+    )
+    bulk.end()
+    return [bulk, bulk.targets.get()]
 
 
 def failed_login(mark: str) -> AccessAttempt:

@@ -98,7 +98,10 @@ class OneOfFilter(admin.SimpleListFilter):
         return str(self.used_parameters.get(str(self.parameter_name), ""))
 
     def _find(self, user: Any) -> Any:
-        return visible(self.model._default_manager.filter(pk=row_id(self._asked)), user).first()
+        return visible(self.model._default_manager.filter(pk=self._pk(self._asked)), user).first()
+
+    def _pk(self, text: str) -> Any:
+        return row_id(text)
 
     def has_output(self) -> bool:
         # Also for an object that is not there: a filter without output is not applied.

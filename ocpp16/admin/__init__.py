@@ -1,3 +1,3 @@
-from . import logs, refused
+from . import bulk, logs, refused
 
-__all__ = ["logs", "refused"]
+__all__ = ["bulk", "logs", "refused"]

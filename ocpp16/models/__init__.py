@@ -1,5 +1,6 @@
+from .bulk import BulkCommand, BulkTarget
 from .command import Command
 from .message import Message
 from .refused_connection import RefusedConnection
 
-__all__ = ["Command", "Message", "RefusedConnection"]
+__all__ = ["BulkCommand", "BulkTarget", "Command", "Message", "RefusedConnection"]

@@ -194,7 +194,7 @@ async def test_sends_a_command_from_the_page_of_a_charge_point(browser: Browser,
     await pressed
     await expect(page.get_by_text("Start a transaction: the charge point accepted it.")).to_be_visible()
     await page.get_by_role("link", name="Command log").click()
-    await expect(page.get_by_role("cell", name="RemoteStartTransaction")).to_be_visible()
+    await expect(page.get_by_role("cell", name="RemoteStartTransaction", exact=True)).to_be_visible()
     assert browser.complaints == []
 
 
