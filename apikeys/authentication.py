@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -33,7 +34,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-def given_key(request: Request) -> str:
+def given_key(request: Request | HttpRequest) -> str:
     """The key that the headers hold, '' for none and for two that differ."""
     keys = {key for key in (bearer_token(request), request.META.get("HTTP_X_API_KEY", "").strip()) if key}
     return keys.pop() if len(keys) == 1 else ""
@@ -46,7 +47,7 @@ def find_keys(requests: list[Request]) -> None:
         request._request.found_keys = found  # type: ignore[attr-defined]
 
 
-def bearer_token(request: Request) -> str:
+def bearer_token(request: Request | HttpRequest) -> str:
     """The token of an Authorization header of scheme Bearer, in any case (RFC 9110 section 11.1), or ''."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

@@ -16,6 +16,7 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from .clock import now
+from .idempotency import IdempotentRequest as IdempotentRequest
 from .querysets import OrganizationQuerySet, OrganizationsQuerySet
 from .scopes import SCOPES
 

@@ -18,6 +18,7 @@ from django.utils.log import log_response
 from chargepoints.database import Together, in_database
 from ocpp16.beginnings import begin_all
 
+from . import idempotency
 from .middleware import HostMiddleware, request_id
 
 ROOT = "/api/v1/"
@@ -45,6 +46,7 @@ class ApiHandler(ASGIHandler):
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
+        self._answer_or_error: Any = convert_exception_to_response(self.answer)
         chain: Any = convert_exception_to_response(self.view)
         for middleware in reversed(MIDDLEWARE):
             chain = convert_exception_to_response(around(middleware, chain))
@@ -71,8 +73,15 @@ class ApiHandler(ASGIHandler):
         return response
 
     async def view(self, request: HttpRequest) -> Any:
+        """Have the request answered; where it has a key of its own, once however often it comes."""
+        self.resolve_request(request)
+        if idempotency.is_given(request):
+            return await idempotency.once(request, self._answer_or_error)
+        return await self.answer(request)
+
+    async def answer(self, request: Any) -> Any:
         """Have an asynchronous view answer here, any other whole in a thread."""
-        view, args, kwargs = self.resolve_request(request)
+        view, args, kwargs = request.resolver_match
         if iscoroutinefunction(view):
             return await view(request, *args, **kwargs)
         return await in_api_thread(self._get_response, request)  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import idempotency
 from .errors import envelope
 
 ENVELOPE = {
@@ -37,6 +38,23 @@ COMMAND_HEADERS = {
 LOCATION_HEADERS = {
     "Location": {"description": "Where to look what becomes of the command.", "schema": {"type": "string"}}
 }
+REPLAYED_HEADERS = {
+    idempotency.REPLAYED: {
+        "description": f"`true` where this was said before, to a request with the same {idempotency.HEADER}.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+IDEMPOTENCY_KEY = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "description": (
+        "A key of your own for this request, such as a UUID. Sent again within 24 hours with the same key, address and "
+        f"body, it is not carried out again, but answered as it was, with `{idempotency.REPLAYED}: true`. Responses of "
+        f"{', '.join(map(str, sorted(idempotency.NOT_KEPT)))} are not kept: the request may be made again with its key."
+    ),
+    "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAXIMUM_LENGTH, "pattern": "^[ -~]+$"},
+}
+NOT_REPLAYED = {str(status) for status in (*idempotency.NOT_KEPT, 409)}
 RETRY_HEADERS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 MEANINGS = {
@@ -45,10 +63,10 @@ MEANINGS = {
     403: "The key lacks the scope.",
     404: "There is no such thing in your organization.",
     408: "The charge point did not answer within the timeout.",
-    409: "It exists already, or its state does not allow it.",
+    409: "It exists already, or its state does not allow it; or a request with the same Idempotency-Key still runs.",
     413: "The body is too large.",
     415: "The body is not application/json.",
-    422: "The charge point is not connected, or it refused.",
+    422: "The charge point is not connected, or it refused; or the Idempotency-Key was used for another request.",
     429: "More than 10 commands in a second, or waiting, for this charge point; see Retry-After.",
     500: "A fault on our side.",
     503: "The database or the channel layer is not available.",
@@ -102,12 +120,14 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """A post-processing hook of drf-spectacular: adds the errors to every operation."""
     result["components"]["schemas"]["Error"] = ENVELOPE
     for path, methods in result["paths"].items():
-        for operation in methods.values():
+        for method, operation in methods.items():
             if is_command(path, operation):
                 operation["responses"]["200"]["headers"] = COMMAND_HEADERS
                 operation["responses"]["202"]["headers"] = COMMAND_HEADERS | LOCATION_HEADERS
             statuses = sorted(expected_errors(path, operation))
             operation["responses"] |= {str(status): error_response(status) for status in statuses}
+            if method == "post":
+                describe_idempotency(operation)
     return result
 
 
@@ -126,9 +146,22 @@ def expected_errors(path: str, operation: dict[str, Any]) -> tuple[int, ...]:
     return ALWAYS + WITH_INPUT + of_path + of_body + of_state
 
 
+def describe_idempotency(operation: dict[str, Any]) -> None:
+    """Tell of the key that makes a POST repeatable, and of what its answers say about it."""
+    operation["parameters"] = [*operation.get("parameters", []), IDEMPOTENCY_KEY]
+    responses = operation["responses"]
+    for status, body in idempotency.REFUSALS.items():
+        described = responses.setdefault(str(status), error_response(status))
+        examples = described["content"]["application/json"].setdefault("examples", {})
+        examples.setdefault(body["error"]["code"], {"value": body})
+    for status, response in responses.items():
+        if status not in NOT_REPLAYED:
+            response["headers"] = response.get("headers", {}) | REPLAYED_HEADERS
+
+
 def error_response(status: int) -> dict[str, Any]:
-    examples = {name: {"value": value} for name, value in EXAMPLES[status].items()}
+    examples = {name: {"value": value} for name, value in EXAMPLES.get(status, {}).items()}
     schema = {"$ref": "#/components/schemas/Error"}
     content = {"application/json": {"schema": schema, "examples": examples}}
-    headers = {"headers": RETRY_HEADERS} if status == 429 else {}
+    headers = {"headers": RETRY_HEADERS} if status in (409, 429) else {}
     return {"description": MEANINGS[status], **headers, "content": content}

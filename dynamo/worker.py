@@ -18,6 +18,8 @@ from ocpp16.models import Command
 from ocpp16.reconciliation import infer_stops, match_overtaken_stops
 from ocpp16.retention import prune
 
+from . import idempotency
+
 logger = logging.getLogger(__name__)
 
 # A database that was away is asked again this soon.
@@ -43,6 +45,7 @@ DUTIES = (
     Duty("stops", "transactions were matched with their stops", 60, match_overtaken_stops),
     Duty("transactions", "forgotten transactions were closed as inferred", 60, infer_stops),
     Duty("logs", "old rows of logs were deleted", DAY, prune),
+    Duty("responses", "responses that were kept for repeated requests were deleted", 3600, idempotency.forget),
 )
 
 

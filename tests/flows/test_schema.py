@@ -23,7 +23,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-COMMAND_ERRORS = {"400", "401", "403", "404", "408", "413", "415", "422", "429", "500", "503"}
+COMMAND_ERRORS = {"400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "500", "503"}
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,22 @@ def test_describes_the_query_of_the_status_list(document: Any) -> None:
     assert described["page"] == {"type": "integer", "minimum": 1, "default": 1}
     assert described["per_page"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
     assert "SuspendedEVSE" in described["status"]["enum"]
+
+
+def test_describes_the_idempotency_key_of_every_post_and_of_nothing_else(document: Any) -> None:
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            names = [parameter["name"] for parameter in described.get("parameters", [])]
+            assert names.count("Idempotency-Key") == (method == "post"), path
+            if method == "post":
+                assert "idempotency_in_progress" in content(described["responses"]["409"])["examples"]
+                assert "idempotency_key_reused" in content(described["responses"]["422"])["examples"]
+                tell = {status for status, one in described["responses"].items() if "headers" in one}
+                replayed = {
+                    status for status in tell if "Idempotent-Replayed" in described["responses"][status]["headers"]
+                }
+                assert replayed == {"200", "408", "422"}
+                assert "X-Command-Id" in described["responses"]["200"]["headers"]
 
 
 async def test_is_served_to_everybody(servers: Any, api: Any) -> None:
