@@ -50,7 +50,8 @@ IDEMPOTENCY_KEY = {
     "description": (
         "A key of your own for this request, such as a UUID. Sent again within 24 hours with the same key, address and "
         f"body, it is not carried out again, but answered as it was, with `{idempotency.REPLAYED}: true`. Responses of "
-        f"{', '.join(map(str, sorted(idempotency.NOT_KEPT)))} are not kept: the request may be made again with its key."
+        f"{', '.join(map(str, sorted(idempotency.NOT_KEPT)))} are not kept: the request may be made again, "
+        "and so may one whose server died meanwhile, some minutes later."
     ),
     "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAXIMUM_LENGTH, "pattern": "^[ -~]+$"},
 }
