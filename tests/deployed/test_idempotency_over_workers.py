@@ -22,12 +22,13 @@ from .conftest import Deployment
 
 COUNT = 50
 PATH = "/api/v1/ocpp16/reset"
+# As where they are deployed.
+ENVIRONMENT = {"DYNAMO_COMMAND_TIMEOUT": "10"}
 
 
 @pytest.fixture
-def patient(deployment: Deployment, servers: Any) -> list[ServerProcess]:
-    """Two servers that wait for answers as long as they do where they are deployed."""
-    return [deployment.worker(DYNAMO_COMMAND_TIMEOUT="10") for _ in range(2)]
+def workers(deployment: Deployment, servers: Any) -> list[ServerProcess]:
+    return deployment.workers[:2]
 
 
 def ask(api: httpx2.AsyncClient, server: ServerProcess, identity: str, key: str = "order-66") -> asyncio.Task[Any]:
@@ -35,15 +36,15 @@ def ask(api: httpx2.AsyncClient, server: ServerProcess, identity: str, key: str 
     return asyncio.create_task(api.post(f"http://127.0.0.1:{server.port}{PATH}", json=body, headers=headers))
 
 
-async def test_send_one_call_together(patient: list[ServerProcess], api: Any, charge_point: Any) -> None:
-    asking = [ask(api, patient[number % 2], charge_point.identity) for number in range(COUNT)]
+async def test_send_one_call_together(workers: list[ServerProcess], api: Any, charge_point: Any) -> None:
+    asking = [ask(api, workers[number % 2], charge_point.identity) for number in range(COUNT)]
     call = await charge_point.expect("Reset")
     await eventually(lambda: sum(task.done() for task in asking) == COUNT - 1)
     await call.reply(status="Accepted")
     answers = await asyncio.gather(*asking)
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: COUNT - 1}
     (first,) = (answer for answer in answers if answer.status_code == 200)
-    for server in patient:
+    for server in workers:
         again = await ask(api, server, charge_point.identity)
         assert again.headers["Idempotent-Replayed"] == "true"
         assert (again.status_code, again.content) == (200, first.content)
@@ -53,10 +54,10 @@ async def test_send_one_call_together(patient: list[ServerProcess], api: Any, ch
 
 
 async def test_send_one_call_each_time_while_others_end(
-    patient: list[ServerProcess], api: Any, charge_point: Any
+    workers: list[ServerProcess], api: Any, charge_point: Any
 ) -> None:
     for number in range(3):
-        asking = [ask(api, patient[each % 2], charge_point.identity, f"key-{number}") for each in range(COUNT)]
+        asking = [ask(api, workers[each % 2], charge_point.identity, f"key-{number}") for each in range(COUNT)]
         call = await charge_point.expect("Reset")
         await call.reply(status="Accepted")
         answers = [answer for answer in await asyncio.gather(*asking) if answer.status_code != 409]
@@ -65,8 +66,10 @@ async def test_send_one_call_each_time_while_others_end(
         assert charge_point.calls.empty()
 
 
-async def test_outlive_a_worker_that_is_killed(patient: list[ServerProcess], api: Any, charge_point: Any) -> None:
-    dying, living = patient
+async def test_outlive_a_worker_that_is_killed(
+    deployment: Deployment, workers: list[ServerProcess], api: Any, charge_point: Any
+) -> None:
+    dying, living = deployment.worker(), workers[0]
     lost = ask(api, dying, charge_point.identity)
     call = await charge_point.expect("Reset")
     dying.stop(signal.SIGKILL)
@@ -83,18 +86,18 @@ async def test_outlive_a_worker_that_is_killed(patient: list[ServerProcess], api
 
 
 async def test_are_tried_again_once_the_channel_layer_is_back(
-    deployment: Deployment, patient: list[ServerProcess], api: Any, charge_point: Any
+    deployment: Deployment, workers: list[ServerProcess], api: Any, charge_point: Any
 ) -> None:
     deployment.redis.kill()
     try:
-        error_of(await ask(api, patient[0], charge_point.identity), 503, "service_unavailable")
+        error_of(await ask(api, workers[0], charge_point.identity), 503, "service_unavailable")
     finally:
         deployment.redis.start()
     assert not IdempotentRequest.objects.exists()
     obeying = asyncio.create_task(obey(charge_point))
-    while (answer := await ask(api, patient[0], charge_point.identity)).status_code != 200:
+    while (answer := await ask(api, workers[0], charge_point.identity)).status_code != 200:
         assert answer.status_code == 503
-    assert (await ask(api, patient[1], charge_point.identity)).headers["Idempotent-Replayed"] == "true"
+    assert (await ask(api, workers[1], charge_point.identity)).headers["Idempotent-Replayed"] == "true"
     assert Command.objects.filter(state="accepted").count() == 1
     obeying.cancel()
 
