@@ -65,7 +65,7 @@ async def _once(request: Any, answer: Callable[[Any], Awaitable[HttpResponse]]) 
         return begun
     response = await answer(request)
     if begun is not None:
-        await request.in_thread(end, begun, response)
+        await request.in_thread(end, begun, request, response)
     return response
 
 
@@ -112,10 +112,11 @@ def replay(row: IdempotentRequest) -> HttpResponse:
     return response
 
 
-def end(row: IdempotentRequest, response: HttpResponse) -> None:
+def end(row: IdempotentRequest, request: Any, response: HttpResponse) -> None:
     """Keep the response, or forget the request; the caller is answered even where that fails."""
     try:
-        if response.status_code in NOT_KEPT:
+        # A fault of ours after a CALL has left must not have it sent again.
+        if response.status_code in NOT_KEPT and not getattr(request, "has_sent", False):
             row.withdraw()
             return
         headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}

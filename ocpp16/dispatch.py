@@ -31,6 +31,10 @@ UNAVAILABLE = "Commands cannot be delivered at the moment."
 SILENT = "The connection to the charge point does not react."
 
 
+# The endings of commands that never reached the wire.
+NOT_SENT = ("limited", "silent", "unavailable")
+
+
 class NotSent(Exception):
     """The command did not reach the wire; its row tells so."""
 

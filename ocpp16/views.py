@@ -18,7 +18,7 @@ from chargepoints.views import OfOrganization
 from . import refusals
 from .beginnings import Beginning, begin_all
 from .commands import Endpoint
-from .dispatch import Pending, conclude, hand_over
+from .dispatch import NOT_SENT, Pending, conclude, hand_over
 from .models import Command
 from .models.command import UNFINISHED
 from .options import Options
@@ -84,6 +84,7 @@ class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
         """See the command to its end; raises what did not reach the wire."""
         with refusals.translated():
             end = await hand_over(pending)
+            self.request._request.has_sent = end.state not in NOT_SENT  # type: ignore[attr-defined]
             # What its socket has told needs no database.
             if end.told:
                 return conclude(pending.command, end)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from cryptography.fernet import InvalidToken
 from django.db.models import F
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from apikeys.idempotency import KEPT, IdempotentRequest
 from apikeys.models import ApiKey
+from dynamo import idempotency
 from ocpp16.models import Command
 from tests.api import error_of
 from tests.conftest import eventually
@@ -290,3 +292,14 @@ async def test_asks_nothing_of_requests_without_a_key(api: Any, charge_point: An
     for _ in range(2):
         assert "Idempotent-Replayed" not in (await api.get(url, headers=headers)).headers
     assert not rows().exists()
+
+
+@pytest.mark.parametrize(("has_sent", "left"), [(True, 1), (False, 0)])
+def test_keeps_a_fault_of_ours_only_where_a_call_had_left(make_key: Any, has_sent: bool, left: int) -> None:
+    key = ApiKey.objects.find(make_key())
+    assert key is not None
+    row = IdempotentRequest.objects.begin(key, KEY, b"POST /", timedelta(seconds=60))
+    request = HttpRequest()
+    request.has_sent = has_sent  # type: ignore[attr-defined]
+    idempotency.end(row, request, HttpResponse(status=500))
+    assert IdempotentRequest.objects.count() == left
