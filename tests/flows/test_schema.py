@@ -133,7 +133,7 @@ def test_describes_the_idempotency_key_of_every_post_and_of_nothing_else(documen
                 replayed = {
                     status for status in tell if "Idempotent-Replayed" in described["responses"][status]["headers"]
                 }
-                assert replayed == {"200", "408", "422"}
+                assert replayed == {"200", "202", "408", "422"}
                 assert "X-Command-Id" in described["responses"]["200"]["headers"]
 
 
