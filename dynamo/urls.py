@@ -7,7 +7,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
-from chargepoints.api import charge_points
+from chargepoints.api import charge_points, meter_values, sessions
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16 import bulk_views
 from ocpp16.commands import COMMANDS
@@ -28,6 +28,15 @@ resources = [
     path("charge-points/<str:charge_point_id>", charge_points.ChargePointView.as_view(), name="charge_point"),
     path("charge-points/<str:charge_point_id>/connectors", charge_points.ConnectorsView.as_view(), name="connectors"),
     path("charge-points/<str:charge_point_id>/password", charge_points.PasswordView.as_view(), name="password"),
+    path("sessions", sessions.SessionsView.as_view(), name="sessions"),
+    path("sessions.csv", sessions.SessionsFileView.as_view(), name="sessions_file"),
+    path("sessions/<int:transaction_id>", sessions.SessionView.as_view(), name="session"),
+    path("sessions/<int:transaction_id>/meter-values", meter_values.MeterValuesView.as_view(), name="meter_values"),
+    path(
+        "sessions/<int:transaction_id>/meter-values.csv",
+        meter_values.MeterValuesFileView.as_view(),
+        name="meter_values_file",
+    ),
 ]
 
 resources += [

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from chargepoints.fingerprints import fingerprint
 from chargepoints.models import MeterValue, Reading, Transaction
 from chargepoints.models.transaction import MAXIMUM_TRANSACTION_ID
+from chargepoints.readings import energy_wh
 
-from .readings import energy_wh
 from .received import Received
 
 # What some charge points send in MeterValues outside a transaction, or before they know its id.

@@ -11,8 +11,8 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from chargepoints.models import ChargePoint, ConnectorStatus, OrphanStop, Transaction
+from chargepoints.readings import energy_wh
 
-from .readings import energy_wh
 from .transactions import end_beside, match
 
 BATCH = 200

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from apikeys.admin.display import printable
 from chargepoints.models import MeterValue
-
-ENERGY = "Energy.Active.Import.Register"
+from chargepoints.readings import IMPORT_REGISTER as ENERGY
+from chargepoints.readings import objects, unit_of
 
 
 class Readings(NamedTuple):
@@ -19,9 +19,7 @@ class Readings(NamedTuple):
 
 
 def samples(meter_value: MeterValue) -> list[dict[str, Any]]:
-    """The SampledValue objects; whatever else a charge point may have put among them is left out."""
-    listed = meter_value.sampled_values if isinstance(meter_value.sampled_values, list) else []
-    return [sample for sample in listed if isinstance(sample, dict)]
+    return objects(meter_value.sampled_values)
 
 
 def column_of(sample: dict[str, Any]) -> str:
@@ -32,11 +30,10 @@ def column_of(sample: dict[str, Any]) -> str:
 
 
 def text_of(sample: dict[str, Any]) -> str:
-    """The value with its unit, which OCPP 1.6 section 7.43 lets energy leave out."""
+    """The value with its unit."""
     if sample.get("format") == "SignedData":
         return "signed data"
-    energy = str(sample.get("measurand", ENERGY)).startswith("Energy.")
-    return printable(f"{sample.get('value', '')} {sample.get('unit', 'Wh' if energy else '')}".strip())
+    return printable(f"{sample.get('value', '')} {unit_of(sample) or ''}".strip())
 
 
 def table(meter_values: Iterable[MeterValue]) -> Readings:

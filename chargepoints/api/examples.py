@@ -5,7 +5,6 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 
 AS_OF = "2024-03-10T15:58:30Z"
-CHARGED: dict[str, Any] = {"charge_point_id": "CP-SITE42-001", "connector_id": 2}
 
 _connector = {
     "connector_id": 2,
@@ -72,3 +71,49 @@ NEW_CHARGE_POINT = _request(
 )
 SETTINGS = _request("settings", {"description": "Car park, level 2", "heartbeat_interval": 300})
 ROTATION = _request("rotation", {"keep_current": True})
+SESSION = _answer(
+    "session",
+    {
+        "transaction_id": 10042,
+        "charge_point_id": "CP-SITE42-001",
+        "connector_id": 2,
+        "id_tag": "RFID-USER-9B3E",
+        "state": "stopped",
+        "start_time": "2024-03-10T14:45:00Z",
+        "stop_time": "2024-03-10T16:00:05Z",
+        "meter_start": 10500,
+        "meter_stop": 18500,
+        "current_meter_value": 18500,
+        "energy_delivered_wh": 8000,
+        "duration_seconds": 4505,
+        "stop_reason": "EVDisconnected",
+        "stop_id_tag": None,
+        "authorization_status": "Accepted",
+        "reservation_id": None,
+    },
+)
+METER_VALUES = _answer(
+    "meter values",
+    {
+        "transaction_id": 10042,
+        "charge_point_id": "CP-SITE42-001",
+        "resolution": 900,
+        "series": [
+            {
+                "measurand": "Power.Active.Import",
+                "phase": None,
+                "location": "Outlet",
+                "unit": "W",
+                "points": [
+                    {
+                        "timestamp": "2024-03-10T14:59:00Z",
+                        "value": 7190.5,
+                        "minimum": 7012,
+                        "maximum": 7230,
+                        "readings": 14,
+                    }
+                ],
+            }
+        ],
+    },
+)

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from django_filters.utils import translate_validation
 from rest_framework import serializers
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import SAFE_METHODS
@@ -66,6 +66,13 @@ class ResourceView(OfOrganization, GenericAPIView[T]):
         if self.query_serializer_class is not None:
             yield from self.query_serializer_class._declared_fields
 
+    def find(self, **lookups: Any) -> T:
+        """The one row, or 404."""
+        found = self.get_queryset().filter(**lookups).first()
+        if found is None:
+            raise NotFound(f"There is no such {self.get_queryset().model._meta.verbose_name} in your organization.")
+        return found
+
     def asked(self) -> dict[str, Any]:
         """What the query says, or 400."""
         assert self.query_serializer_class is not None
@@ -105,7 +112,7 @@ class ListView(ListModelMixin, ResourceView[T]):
 
     def parameters(self) -> Iterator[str]:
         yield from super().parameters()
-        yield from self.pages.described
+        yield from self.pages.described if self.pagination_class else ()
         if self.filterset_class is not None:
             yield from self.filterset_class.base_filters
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models.functions import Upper
@@ -22,15 +22,20 @@ class Authorization(NamedTuple):
     parent_id_tag: str = ""
 
 
+def named(rows: Any, tags: Iterable[str]) -> Any:
+    """The rows whose `id_tag` is one of these tags, which are compared without case (CiString)."""
+    tags = set(tags)
+    # As they are, too: a database knows no upper case of some letters for which Python has one.
+    return rows.alias(same=Upper("id_tag")).filter(same__in=tags | {tag.upper() for tag in tags})
+
+
 class IdTagQuerySet(OrganizationQuerySet["IdTag"]):
-    def listed(self, named: Collection[tuple[int, str]]) -> Iterable[IdTag]:
-        """Those of these (organization, tag) that are listed; tags are compared without case (CiString)."""
-        if not named:
+    def listed(self, pairs: Collection[tuple[int, str]]) -> Iterable[IdTag]:
+        """Those of these (organization, tag) that are listed."""
+        if not pairs:
             return []
-        organizations, tags = {organization for organization, _ in named}, {tag for _, tag in named}
-        # As they are, too: a database knows no upper case of some letters for which Python has one.
-        same = tags | {tag.upper() for tag in tags}
-        return self.filter(organization__in=organizations).annotate(same=Upper("id_tag")).filter(same__in=same)
+        organizations, tags = {organization for organization, _ in pairs}, {tag for _, tag in pairs}
+        return named(self.filter(organization__in=organizations), tags)
 
 
 class IdTag(models.Model):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from django.db import connection, models
 from django.db import transaction as database
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce, Now, Upper
 
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
@@ -190,6 +190,8 @@ class Transaction(models.Model):
         indexes = [
             models.Index(fields=["charge_point", "-started_at"]),
             models.Index(fields=["-started_at"]),
+            models.Index(fields=["stopped_at"], condition=~Q(stopped_at=None), name="transaction_stopped"),
+            models.Index(Upper("id_tag"), F("started_at").desc(), name="transaction_id_tag"),
         ]
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from chargepoints.admin.export import CHUNK, cell, lines
+from chargepoints.csv_files import CHUNK, cell, lines
 from chargepoints.models import ChargePoint, IdTag, Transaction
 from tests.world import fill, staff, superuser
 

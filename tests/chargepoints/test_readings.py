@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocpp16.readings import IMPORT_REGISTER, energy_wh
+from chargepoints.readings import IMPORT_REGISTER, energy_wh
 
 
 def sample(value: str, **more: str) -> dict[str, Any]:
