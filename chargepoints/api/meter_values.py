@@ -37,7 +37,7 @@ class MeterValuesQuery(serializers.Serializer[Any]):
 
     measurand = Text(required=False, help_text=f"Such as `{IMPORT_REGISTER}`; if omitted, all.")
     phase = Text(required=False, help_text="Such as `L1`; if omitted, all.")
-    after = Moment(required=False, help_text="At that time or later.")
+    since = Moment(required=False, help_text="At that time or later.")
     before = Moment(required=False, help_text="Before that time.")
     resolution = Count(
         required=False, min_value=1, max_value=DAY_SECONDS, help_text="Seconds that one point stands for, at least."
@@ -90,7 +90,7 @@ class OfSession(ResourceView[Transaction]):
         summary="Read the meter values of a session as series",
         description="By measurand, phase, location and unit, the oldest point first. Signed data, and what is no "
         f"number, is only in `meter-values.csv`. Of more than {MAXIMUM_READINGS:,} readings, ask for a part by "
-        "`after` and `before`.",
+        "`since` and `before`.",
         tags=TAGS,
         parameters=[MeterValuesQuery],
         responses=MeterValuesSerializer,
@@ -112,12 +112,12 @@ class MeterValuesView(OfSession):
 
 def readings_of(session: Transaction, asked: dict[str, Any]) -> list[tuple[datetime, Any]]:
     """When each of the session's readings was taken, and what it holds; 400 where they are too many."""
-    bounds = {"after": "timestamp__gte", "before": "timestamp__lt"}
+    bounds = {"since": "timestamp__gte", "before": "timestamp__lt"}
     rows = session.meter_values.filter(**{bounds[name]: asked[name] for name in bounds if name in asked})
     found = list(rows.order_by("timestamp", "id").values_list("timestamp", "sampled_values")[: MAXIMUM_READINGS + 1])
     if len(found) > MAXIMUM_READINGS:
         problem = f"There are more than {MAXIMUM_READINGS:,} readings: ask for a part of them."
-        raise serializers.ValidationError({"after": [problem]})
+        raise serializers.ValidationError({"since": [problem]})
     return found
 
 

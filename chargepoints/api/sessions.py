@@ -65,9 +65,9 @@ class SessionSerializer(RowSerializer[Transaction]):
 class SessionFilters(OfChargePoint):
     id_tag = Text(method="of_tag", help_text="Started by this id tag, in whatever case.")
     active = Flag(method="in_progress", help_text="Going on, or ended.")
-    started_after = Since("started_at")
+    started_since = Since("started_at")
     started_before = Before("started_at")
-    stopped_after = Since("stopped_at")
+    stopped_since = Since("stopped_at")
     stopped_before = Before("stopped_at")
 
     def of_tag(self, sessions: QuerySet[Transaction], name: str, id_tag: str) -> QuerySet[Transaction]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
-from django.urls import URLPattern
 
 from apikeys.models import Organization
 from apikeys.scopes import SCOPES
-from chargepoints.models import ChargePoint
+from chargepoints.models import ChargePoint, Transaction
 from dynamo.urls import resources
+from ocpp16.models import Command
 from tests.api import RESOURCES, Api, error_of, make_api
 from tests.world import fill
 
 READ, WRITE, SESSIONS = "read:charge_points", "write:charge_points", "read:sessions"
-# The number of ALPHA's session.
-NUMBER = 2**31 - 2
+NOWHERE = {"charge_point": "NOWHERE-CP", "session": 1, "command": "9f3ac1de-5a52-4bf1-9f6c-1d2b8f6f0c11"}
 
 
 class Use(NamedTuple):
-    """One way to use a resource: `path` may name what belongs to ALPHA."""
+    """One way to use a resource; in braces stands what belongs to ALPHA."""
 
     name: str
     method: str
@@ -32,21 +31,24 @@ class Use(NamedTuple):
     @property
     def is_of_one(self) -> bool:
         """Whether the path names something that another organization has not."""
-        return "ALPHA" in self.path or str(NUMBER) in self.path
+        return "{" in self.path
 
 
 USES = [
     Use("charge_points", "GET", "/charge-points", READ),
     Use("charge_points", "POST", "/charge-points", WRITE, {"charge_point_id": "NEW"}, 201),
-    Use("charge_point", "GET", "/charge-points/ALPHA-CP", READ),
-    Use("charge_point", "PATCH", "/charge-points/ALPHA-CP", WRITE, {"description": "new"}),
-    Use("connectors", "GET", "/charge-points/ALPHA-CP/connectors", READ),
-    Use("password", "POST", "/charge-points/ALPHA-CP/password", WRITE, {}),
+    Use("charge_point", "GET", "/charge-points/{charge_point}", READ),
+    Use("charge_point", "PATCH", "/charge-points/{charge_point}", WRITE, {"description": "new"}),
+    Use("connectors", "GET", "/charge-points/{charge_point}/connectors", READ),
+    Use("password", "POST", "/charge-points/{charge_point}/password", WRITE, {}),
     Use("sessions", "GET", "/sessions", SESSIONS),
     Use("sessions_file", "GET", "/sessions.csv", SESSIONS),
-    Use("session", "GET", f"/sessions/{NUMBER}", SESSIONS),
-    Use("meter_values", "GET", f"/sessions/{NUMBER}/meter-values", SESSIONS),
-    Use("meter_values_file", "GET", f"/sessions/{NUMBER}/meter-values.csv", SESSIONS),
+    Use("session", "GET", "/sessions/{session}", SESSIONS),
+    Use("meter_values", "GET", "/sessions/{session}/meter-values", SESSIONS),
+    Use("meter_values_file", "GET", "/sessions/{session}/meter-values.csv", SESSIONS),
+    Use("commands", "GET", "/commands", READ),
+    Use("command", "GET", "/commands/{command}", READ),
+    Use("cancel_command", "POST", "/commands/{command}/cancel", WRITE, {}, 409),
 ]
 
 
@@ -58,21 +60,34 @@ every_use = every(USES)
 every_use_of_one = every([use for use in USES if use.is_of_one])
 
 
+class World:
+    """ALPHA, with a row of everything."""
+
+    def __init__(self) -> None:
+        self.rows = fill("ALPHA")
+        self.named = {
+            "charge_point": self.rows[ChargePoint].identity,
+            "session": self.rows[Transaction].pk,
+            "command": self.rows[Command].pk,
+        }
+
+    def api(self, scopes: Any = SCOPES) -> Api:
+        return Api(self.rows[Organization], scopes, RESOURCES)
+
+    def use(self, use: Use, api: Api, named: Any = None, query: str = "", **headers: str) -> Any:
+        path = use.path.format(**named or self.named) + query
+        if use.body is None:
+            return api.client.generic(use.method, RESOURCES + path, headers=api.headers(headers))
+        return api.send(use.method, path, use.body, **headers)
+
+    def state(self) -> Any:
+        """What must stay as it is."""
+        return [list(model.objects.filter(pk=self.rows[model].pk).values()) for model in (ChargePoint, Command)]
+
+
 @pytest.fixture
-def alpha(db: None, monkeypatch: pytest.MonkeyPatch) -> dict[type, Any]:
-    with monkeypatch.context() as patch:
-        patch.setattr("chargepoints.models.transaction.new_transaction_id", lambda: NUMBER)
-        return fill("ALPHA")
-
-
-def use_it(use: Use, api: Api, **headers: str) -> Any:
-    if use.body is None:
-        return api.client.generic(use.method, RESOURCES + use.path, headers=api.headers(headers))
-    return api.send(use.method, use.path, use.body, **headers)
-
-
-def api_of(world: dict[type, Any], scopes: Any = SCOPES) -> Api:
-    return Api(world[Organization], scopes, RESOURCES)
+def alpha(db: None) -> World:
+    return World()
 
 
 def text_of(response: Any) -> str:
@@ -81,58 +96,56 @@ def text_of(response: Any) -> str:
 
 
 def test_every_resource_is_tried() -> None:
-    assert {use.name for use in USES} == {route.name for route in resources if isinstance(route, URLPattern)}
+    assert {use.name for use in USES} == {route.name for route in resources}
 
 
 @every_use
-def test_serves_who_has_the_scope_alone(use: Use, alpha: Any) -> None:
-    response = use_it(use, api_of(alpha, [use.scope]))
+def test_serves_who_has_the_scope_alone(use: Use, alpha: World) -> None:
+    response = alpha.use(use, alpha.api([use.scope]))
     assert response.status_code == use.status, text_of(response)
 
 
 @every_use
-def test_refuses_who_has_every_other_scope(use: Use, alpha: Any) -> None:
-    before = ChargePoint.objects.values().get()
-    error = error_of(use_it(use, api_of(alpha, [scope for scope in SCOPES if scope != use.scope])), 403, "forbidden")
-    assert error["details"] == {"required_scope": use.scope}
-    assert ChargePoint.objects.values().get() == before
+def test_refuses_who_has_every_other_scope(use: Use, alpha: World) -> None:
+    before = alpha.state()
+    response = alpha.use(use, alpha.api([scope for scope in SCOPES if scope != use.scope]))
+    assert error_of(response, 403, "forbidden")["details"] == {"required_scope": use.scope}
+    assert alpha.state() == before
 
 
 @every_use
-def test_refuses_who_has_no_key(use: Use, alpha: Any) -> None:
-    error_of(use_it(use, api_of(alpha), Authorization="Bearer none"), 401, "unauthorized")
+def test_refuses_who_has_no_key(use: Use, alpha: World) -> None:
+    error_of(alpha.use(use, alpha.api(), Authorization="Bearer none"), 401, "unauthorized")
 
 
 @every_use
-def test_shows_and_touches_nothing_of_another_organization(use: Use, alpha: Any) -> None:
+def test_shows_and_touches_nothing_of_another_organization(use: Use, alpha: World) -> None:
     fill("BETA")
-    before = ChargePoint.objects.filter(identity="ALPHA-CP").values().get()
-    response = use_it(use, make_api("BETA Energy", root=RESOURCES))
+    before = alpha.state()
+    response = alpha.use(use, make_api("BETA Energy", root=RESOURCES))
     if use.is_of_one:
         error_of(response, 404, "not_found")
     else:
         assert response.status_code == use.status
         assert "ALPHA" not in text_of(response)
-    assert ChargePoint.objects.filter(identity="ALPHA-CP").values().get() == before
+    assert alpha.state() == before
 
 
 @every_use_of_one
-def test_tells_another_organizations_like_what_does_not_exist(use: Use, alpha: Any) -> None:
+def test_tells_another_organizations_like_what_does_not_exist(use: Use, alpha: World) -> None:
     stranger = make_api("Other", root=RESOURCES)
-    nowhere = use._replace(path=use.path.replace("ALPHA", "NOWHERE").replace(str(NUMBER), "1"))
-    assert use_it(use, stranger).content == use_it(nowhere, stranger).content
+    assert alpha.use(use, stranger).content == alpha.use(use, stranger, NOWHERE).content
 
 
 @every_use
-@pytest.mark.parametrize(("query", "problem"), [("?nonsense=1", "Unknown parameter."), ("?%00=", "Unknown parameter.")])
-def test_refuses_a_parameter_that_it_does_not_know(use: Use, alpha: Any, query: str, problem: str) -> None:
-    error = error_of(use_it(use._replace(path=use.path + query), api_of(alpha)), 400, "validation_error")
-    assert list(error["details"].values()) == [[problem]]
+@pytest.mark.parametrize("query", ["?nonsense=1", "?%00=", "?page=1&nonsense"])
+def test_refuses_a_parameter_that_it_does_not_know(use: Use, alpha: World, query: str) -> None:
+    error = error_of(alpha.use(use, alpha.api(), query=query), 400, "validation_error")
+    assert ["Unknown parameter."] in error["details"].values()
 
 
 @every_use
-def test_takes_no_other_method(use: Use, alpha: Any) -> None:
-    taken = {"HEAD", "OPTIONS"} | {other.method for other in USES if other.path == use.path}
+def test_takes_no_other_method(use: Use, alpha: World) -> None:
+    taken = {other.method for other in USES if other.path == use.path}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - taken:
-        response = use_it(use._replace(method=method, body={}), api_of(alpha))
-        error_of(response, 405, "method_not_allowed")
+        error_of(alpha.use(use._replace(method=method, body={}), alpha.api()), 405, "method_not_allowed")

@@ -82,7 +82,7 @@ def test_leaves_no_more_points_than_asked_for(api: Api, session: int) -> None:
 def test_tells_the_part_that_is_asked_for(api: Api, session: int) -> None:
     for number in range(3):
         measure(session, 60 * number, [{"value": str(number)}, {"value": "1", "measurand": "Voltage", "phase": "L1"}])
-    bounds = {"after": "2024-03-10T14:46:00Z", "before": "2024-03-10T14:47:00Z"}
+    bounds = {"since": "2024-03-10T14:46:00Z", "before": "2024-03-10T14:47:00Z"}
     assert [[point["value"] for point in one["points"]] for one in read(api, session, **bounds)["series"]] == [[1], [1]]
     assert [one["measurand"] for one in read(api, session, measurand="Voltage")["series"]] == ["Voltage"]
     assert [one["measurand"] for one in read(api, session, phase="L1")["series"]] == ["Voltage"]
@@ -94,7 +94,7 @@ def test_tells_the_part_that_is_asked_for(api: Api, session: int) -> None:
     [
         *[("max_points", value) for value in ("1", "5001", "0", "-1", "abc", "", "1e3", "\x00")],
         *[("resolution", value) for value in ("0", "86401", "60s", "PT1M", "", "9" * 30)],
-        *[("after", value) for value in ("2024-03-10", "now", "", "\x00", "2024-02-30T00:00:00Z")],
+        *[("since", value) for value in ("2024-03-10", "now", "", "\x00", "2024-02-30T00:00:00Z")],
         *[("measurand", value) for value in ("", "\x00")],
         ("page", "1"),
     ],
@@ -109,8 +109,8 @@ def test_asks_for_a_part_of_what_is_too_much_at_once(api: Api, session: int, mon
     for number in range(3):
         measure(session, number, [{"value": "1"}])
     error = error_of(api.get(f"/sessions/{session}/meter-values"), 400, "validation_error")
-    assert list(error["details"]) == ["after"]
-    assert read(api, session, after="2024-03-10T14:45:01Z")["series"][0]["points"][0]["readings"] == 1
+    assert list(error["details"]) == ["since"]
+    assert read(api, session, since="2024-03-10T14:45:01Z")["series"][0]["points"][0]["readings"] == 1
 
 
 @pytest.mark.parametrize("samples", [{}, [], "text", [None, 7, "x", []], [{"value": {"a": 1}, "unit": ["A"]}]])

@@ -156,12 +156,12 @@ def five(charge_point: ChargePoint, api: Api) -> dict[str, int]:
         ({"id_tag": "OTHER-tag"}, ["tag"]),
         ({"id_tag": "Other%"}, []),
         ({"id_tag": " Other-Tag"}, []),
-        ({"started_after": "2024-03-10T18:45:00Z"}, ["second", "active"]),
+        ({"started_since": "2024-03-10T18:45:00Z"}, ["second", "active"]),
         ({"started_before": "2024-03-10T16:45:00Z"}, ["old"]),
-        ({"started_after": "2024-03-10T17:45:00+01:00", "started_before": "2024-03-10T17:45:00Z"}, ["tag"]),
-        ({"stopped_after": "2024-03-10T17:45:00Z"}, ["long", "tag"]),
-        ({"stopped_after": "2024-03-10T15:45:00Z", "stopped_before": "2024-03-10T17:45:00Z"}, ["old"]),
-        ({"started_after": "9999-12-31T23:59:59Z"}, []),
+        ({"started_since": "2024-03-10T17:45:00+01:00", "started_before": "2024-03-10T17:45:00Z"}, ["tag"]),
+        ({"stopped_since": "2024-03-10T17:45:00Z"}, ["long", "tag"]),
+        ({"stopped_since": "2024-03-10T15:45:00Z", "stopped_before": "2024-03-10T17:45:00Z"}, ["old"]),
+        ({"started_since": "9999-12-31T23:59:59Z"}, []),
     ],
 )
 def test_filters(api: Api, five: dict[str, int], query: dict[str, str], expected: list[str]) -> None:
@@ -177,9 +177,9 @@ def test_filters(api: Api, five: dict[str, int], query: dict[str, str], expected
         *[("connector_id", value) for value in ("-1", "1.0", " 1", "abc", "", "2147483648", "9" * 40, "\x00")],
         *[("charge_point_id", value) for value in ("", "\x00", "a\x00b", "x" * 256)],
         *[("id_tag", value) for value in ("", "\x00", "x" * 256)],
-        *[("started_after", value) for value in ("yesterday", "2024-03-10", "2024-03-10T14:45:00", "", "\x00")],
+        *[("started_since", value) for value in ("yesterday", "2024-03-10", "2024-03-10T14:45:00", "", "\x00")],
         *[("started_before", value) for value in ("2024-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1e9", "0")],
-        ("stopped_after", "2024-03-10T14:45:00 01:00"),
+        ("stopped_since", "2024-03-10T14:45:00 01:00"),
         ("stopped_before", "99999-01-01T00:00:00Z"),
         *[("page", value) for value in ("0", "-1", "abc", "9" * 19, "", "\x00")],
         *[("per_page", value) for value in ("0", "201", "1.5")],
@@ -202,9 +202,9 @@ def test_refuses_what_is_said_twice(api: Api) -> None:
 
 
 def test_tells_how_a_plus_is_written(api: Api) -> None:
-    error = error_of(api.get("/sessions?started_after=2024-03-10T14:45:00+01:00"), 400, "validation_error")
-    assert "%2B" in error["details"]["started_after"][0]
-    assert api.get("/sessions?started_after=2024-03-10T14:45:00%2B01:00").status_code == 200
+    error = error_of(api.get("/sessions?started_since=2024-03-10T14:45:00+01:00"), 400, "validation_error")
+    assert "%2B" in error["details"]["started_since"][0]
+    assert api.get("/sessions?started_since=2024-03-10T14:45:00%2B01:00").status_code == 200
 
 
 def test_counts_and_gives_no_more_than_the_first(
