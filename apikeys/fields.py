@@ -13,6 +13,8 @@ from rest_framework import serializers
 # ISO 8601 in its extended form, with an offset: a time without one would be a guess.
 DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)", re.ASCII)
 
+MAXIMUM_PER_PAGE = 200
+
 
 class Integer(serializers.IntegerField):
     """A JSON integer of 32 bits; neither `true`, nor `1.0`, nor `"1"`."""
@@ -30,6 +32,21 @@ class Integer(serializers.IntegerField):
         if type(data) is not int:
             self.fail("invalid")
         return data
+
+
+class Count(serializers.IntegerField):
+    """A whole number as a query string writes it: digits only."""
+
+    default_error_messages = {
+        "invalid": "Must be a whole number.",
+        "min_value": "Must be at least {min_value}.",
+        "max_value": "Must be at most {max_value}.",
+    }
+
+    def to_internal_value(self, data: Any) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", data):
+            self.fail("invalid")
+        return int(data)
 
 
 class Text(serializers.CharField):

@@ -77,7 +77,7 @@ class Membership(models.Model):
 
 
 class AlreadyRevoked(Exception):
-    """Somebody else has revoked or rotated the key meanwhile."""
+    """The key has been revoked or rotated before, by somebody else perhaps just now."""
 
 
 def validate_scopes(scopes: Any) -> None:
@@ -156,6 +156,7 @@ class ApiKey(models.Model):
     scopes = models.JSONField(default=list, blank=True, validators=[validate_scopes])
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(
@@ -194,12 +195,40 @@ class ApiKey(models.Model):
         self.revoked_at = revoked_at
         return True
 
-    def rotate(self, created_by: Any = None) -> tuple[ApiKey, str]:
-        """Revoke the key and issue another with the same name, scopes and expiry; AlreadyRevoked if it was."""
+    def rotate(self, created_by: Any = None, overlap: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
+        """Issue another key with the same name, scopes and expiry, and let this one end after `overlap`.
+
+        Raises AlreadyRevoked where it was revoked or rotated before.
+        """
+        expires_at = self.expires_at
         with transaction.atomic():
-            if not self.revoke():
-                raise AlreadyRevoked(f"The key {self} is revoked already: only an active key can be rotated.")
-            return ApiKey.objects.issue(self.organization, self.name, self.scopes, self.expires_at, created_by)
+            if not self._retire(overlap):
+                said = "revoked" if ApiKey.objects.filter(pk=self.pk, rotated_at=None).exists() else "rotated"
+                raise AlreadyRevoked(f"The key {self} is {said} already: only an active key can be rotated.")
+            return ApiKey.objects.issue(self.organization, self.name, self.scopes, expires_at, created_by)
+
+    def _retire(self, overlap: timedelta) -> bool:
+        """Let the key go on for so long and no longer than it would have; False if it was revoked or rotated before."""
+        moment = now()
+        ending: dict[str, Any] = {"rotated_at": moment, "revoked_at": moment}
+        if overlap:
+            end = moment + overlap
+            expires_at = end if self.expires_at is None else min(self.expires_at, end)
+            ending = {"rotated_at": moment, "expires_at": expires_at}
+        if not ApiKey.objects.filter(pk=self.pk, revoked_at=None, rotated_at=None).update(**ending):
+            return False
+        for name, value in ending.items():
+            setattr(self, name, value)
+        return True
+
+    def exceeds(self, other: ApiKey) -> list[str]:
+        """In what this key may do more than the other: the names of those of its fields."""
+        exceeding = {
+            "scopes": not set(self.scopes) <= set(other.scopes),
+            "expires_at": other.expires_at is not None
+            and (self.expires_at is None or self.expires_at > other.expires_at),
+        }
+        return [name for name, is_more in exceeding.items() if is_more]
 
     def record_use(self) -> None:
         """Remember that the key was used, at most once a minute."""

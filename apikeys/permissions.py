@@ -7,6 +7,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from .models import ApiKey
+from .scopes import ANY_KEY
 
 
 class ScopeMissing(PermissionDenied):
@@ -18,12 +19,25 @@ class ScopeMissing(PermissionDenied):
 
 
 class HasScope(BasePermission):
-    """Lets a key in whose scopes hold the view's `required_scope`; a view that names none lets nobody in."""
+    """Lets a key in whose scopes hold the view's `required_scope`; a view that names none lets nobody in.
+
+    A view whose methods differ has a dictionary of them by method.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         scope = getattr(view, "required_scope", None)
+        if isinstance(scope, dict):
+            scope = scope_of_method(scope, request, view)
         if scope is None or not isinstance(request.auth, ApiKey):
             return False
-        if scope not in request.auth.scopes:
+        if scope != ANY_KEY and scope not in request.auth.scopes:
             raise ScopeMissing(scope)
         return True
+
+
+def scope_of_method(scopes: dict[str, str], request: Request, view: Any) -> str:
+    """What the method requires; one that the view does not name it does not have."""
+    method = "GET" if request.method == "HEAD" else str(request.method)
+    if method not in scopes:
+        view.http_method_not_allowed(request)
+    return scopes[method]

@@ -9,6 +9,8 @@ WRITE_BILLING = "write:billing"
 WRITE_WEBHOOKS = "write:webhooks"
 READ_API_KEYS = "read:api_keys"
 WRITE_API_KEYS = "write:api_keys"
+# What a view requires that is open to every key; no key carries it.
+ANY_KEY = "any"
 
 SCOPES = (
     READ_CHARGE_POINTS,

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from rest_framework import serializers
+
+from apikeys.fields import MAXIMUM_PER_PAGE, Count
 
 from .models import ChargePoint, Connector, Transaction
 
@@ -18,7 +19,6 @@ STATUSES = (
     "Unavailable",
     "Faulted",
 )
-MAXIMUM_PER_PAGE = 200
 
 
 class ActiveTransactionSerializer(serializers.ModelSerializer[Transaction]):
@@ -77,21 +77,6 @@ class StatusesSerializer(serializers.Serializer[Any]):
     total = serializers.IntegerField()
     page = serializers.IntegerField()
     per_page = serializers.IntegerField()
-
-
-class Count(serializers.IntegerField):
-    """A whole number as a query string writes it: digits only."""
-
-    default_error_messages = {
-        "invalid": "Must be a whole number.",
-        "min_value": "Must be at least {min_value}.",
-        "max_value": "Must be at most {max_value}.",
-    }
-
-    def to_internal_value(self, data: Any) -> int:
-        if not re.fullmatch(r"[0-9]{1,18}", data):
-            self.fail("invalid")
-        return int(data)
 
 
 class StatusQuerySerializer(serializers.Serializer[Any]):

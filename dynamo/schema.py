@@ -95,7 +95,8 @@ EXAMPLES: dict[int, dict[str, dict[str, Any]]] = {
             "conflict",
             "charge_point_id: A charge point of this id exists already.",
             {"charge_point_id": ["A charge point of this id exists already."]},
-        )
+        ),
+        "key_not_active": envelope("key_not_active", "The key is revoked: only an active key can be rotated."),
     },
     413: {"payload_too_large": envelope("payload_too_large", "The body is larger than 1 MiB.")},
     415: {"unsupported_media_type": envelope("unsupported_media_type", "Unsupported media type in request.")},
@@ -137,6 +138,7 @@ def is_command(path: str, operation: dict[str, Any]) -> bool:
 
 
 def expected_errors(path: str, operation: dict[str, Any]) -> tuple[int, ...]:
+    """Those that follow from what the operation takes, and those that its view names itself."""
     if is_command(path, operation):
         return ALWAYS + WITH_INPUT + WITH_CHARGE_POINT + WITH_BODY + COMMANDS
     if path.startswith(OF_THE_REFERENCE):
@@ -144,7 +146,8 @@ def expected_errors(path: str, operation: dict[str, Any]) -> tuple[int, ...]:
     of_path = WITH_CHARGE_POINT if "{" in path else ()
     of_body = WITH_BODY if "requestBody" in operation else ()
     of_state = CONFLICTING if "201" in operation["responses"] or path.endswith(("/cancel", "/stop")) else ()
-    return ALWAYS + WITH_INPUT + of_path + of_body + of_state
+    named = {int(status) for status in operation["responses"] if int(status) in MEANINGS}
+    return tuple({*ALWAYS, *WITH_INPUT, *of_path, *of_body, *of_state, *named})
 
 
 def describe_idempotency(operation: dict[str, Any]) -> None:

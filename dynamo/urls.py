@@ -7,6 +7,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
+from apikeys.views import ApiKeysView, ApiKeyView, MeView, RevokeView, RotateView
 from chargepoints.api import charge_points, meter_values, sessions
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16 import bulk_views
@@ -69,6 +70,11 @@ urlpatterns = [
     ),
     path("api/v1/ocpp16/charge_points/status", ChargePointStatusView.as_view(), name="charge_points_status"),
     path("api/v1/", include(resources)),
+    path("api/v1/me", MeView.as_view(), name="me"),
+    path("api/v1/org/api-keys", ApiKeysView.as_view(), name="api_keys"),
+    path("api/v1/org/api-keys/<int:pk>", ApiKeyView.as_view(), name="api_key"),
+    path("api/v1/org/api-keys/<int:pk>/revoke", RevokeView.as_view(), name="revoke_api_key"),
+    path("api/v1/org/api-keys/<int:pk>/rotate", RotateView.as_view(), name="rotate_api_key"),
     path("api/schema", SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2]), name="schema"),
     path(
         "api/docs",

@@ -191,3 +191,14 @@ def test_refuses_a_forged_post(view: str, organization: Organization, api_key: A
     assert strict.post(page(api_key, view), {"once": "mark-5"}).status_code == 403
     api_key.refresh_from_db()
     assert api_key.state == "active"
+
+
+def test_offers_to_revoke_but_not_to_rotate_a_key_that_was_rotated(as_staff: Client, api_key: ApiKey) -> None:
+    api_key.rotate(overlap=timedelta(hours=1))
+    shown = as_staff.get(page(api_key, "change")).content.decode()
+    assert page(api_key, "revoke") in shown
+    assert page(api_key, "rotate") not in shown
+    response = as_staff.post(page(api_key, "rotate"), {"once": "mark-7"})
+    assert [str(message) for message in get_messages(response.wsgi_request)] == [
+        f"The key {api_key} is rotated already: only an active key can be rotated."
+    ]

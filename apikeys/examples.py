@@ -1,0 +1,33 @@
+"""What the API's documentation shows of keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+RIGHTS: dict[str, Any] = {"scopes": ["read:charge_points"], "expires_at": "2030-12-31T23:59:59Z"}
+ROW: dict[str, Any] = {
+    "id": 42,
+    "name": "Portal",
+    "prefix": "dyn_live_Zk3q8WfA",
+    "state": "active",
+    **RIGHTS,
+    "created_at": "2026-03-10T15:00:00Z",
+    "last_used_at": None,
+    "rotated_at": None,
+    "revoked_at": None,
+}
+
+NEW_API_KEY = OpenApiExample("new api_key", request_only=True, value={"name": "Portal", **RIGHTS})
+API_KEY = OpenApiExample(
+    "issued api_key", response_only=True, status_codes=["201"], value={"key": "dyn_live_Zk3q8WfA…", **ROW}
+)
+API_KEYS = OpenApiExample(
+    "api_keys", response_only=True, value={"api_keys": [ROW], "total": 1, "page": 1, "per_page": 50}
+)
+ME = OpenApiExample(
+    "me",
+    response_only=True,
+    value={"organization": "Acme Charging", "name": "Portal", "prefix": "dyn_live_Zk3q8WfA", **RIGHTS},
+)
