@@ -25,7 +25,8 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = given_key(request)
         found = getattr(request._request, "found_keys", None)
         api_key = ApiKey.objects.find(key) if found is None else found.get(key)
-        if api_key is None:
+        # From elsewhere than it may come, a stolen key tells nothing, not even that it is one.
+        if api_key is None or not api_key.may_come_from(request.META.get("REMOTE_ADDR", "")):
             raise AuthenticationFailed(REFUSED)
         api_key.record_use()
         return AnonymousUser(), api_key

@@ -6,7 +6,13 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample
 
-RIGHTS: dict[str, Any] = {"scopes": ["read:charge_points"], "expires_at": "2030-12-31T23:59:59Z"}
+RIGHTS: dict[str, Any] = {
+    "scopes": ["read:charge_points", "write:charge_points"],
+    "allowed_commands": ["RemoteStartTransaction", "RemoteStopTransaction"],
+    "allowed_charge_points": ["CP-SITE42-001", "CP-SITE42-002"],
+    "allowed_addresses": ["203.0.113.0/24", "2001:db8:42::/48"],
+    "expires_at": "2030-12-31T23:59:59Z",
+}
 ROW: dict[str, Any] = {
     "id": 42,
     "name": "Portal",

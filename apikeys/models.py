@@ -17,6 +17,14 @@ from django.utils import timezone
 
 from .clock import now
 from .idempotency import IdempotentRequest as IdempotentRequest
+from .limits import (
+    is_within,
+    names_more,
+    reaches_further,
+    validate_addresses,
+    validate_charge_points,
+    validate_commands,
+)
 from .querysets import OrganizationQuerySet, OrganizationsQuerySet
 from .scopes import SCOPES
 
@@ -129,6 +137,7 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
         scopes: Iterable[str],
         expires_at: datetime | None = None,
         created_by: Any = None,
+        **limits: Any,
     ) -> tuple[ApiKey, str]:
         """Create a key; returns its row and its full text, which is stored nowhere."""
         text = KEY_START + secrets.token_urlsafe(30)
@@ -140,6 +149,7 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
             created_by=created_by,
             prefix=text[:PREFIX_LENGTH],
             digest=digest(text),
+            **limits,
         )
         row.full_clean()
         row.save(force_insert=True)
@@ -154,6 +164,9 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=PREFIX_LENGTH, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
     scopes = models.JSONField(default=list, blank=True, validators=[validate_scopes])
+    allowed_commands = models.JSONField(null=True, blank=True, validators=[validate_commands])
+    allowed_charge_points = models.JSONField(null=True, blank=True, validators=[validate_charge_points])
+    allowed_addresses = models.JSONField(null=True, blank=True, validators=[validate_addresses])
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -164,6 +177,7 @@ class ApiKey(models.Model):
     )
 
     objects = ApiKeyQuerySet.as_manager()
+    LIMITS = ("allowed_commands", "allowed_charge_points", "allowed_addresses")
 
     class Meta:
         ordering = ["organization", "name"]
@@ -187,6 +201,17 @@ class ApiKey(models.Model):
         """Neither revoked nor expired, and of an active organization."""
         return self.state == "active" and self.organization.is_active
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What it is confined to beside its scopes; None is no limit."""
+        return {name: getattr(self, name) for name in self.LIMITS}
+
+    def may_send(self, action: str) -> bool:
+        return self.allowed_commands is None or action in self.allowed_commands
+
+    def may_come_from(self, address: str) -> bool:
+        return self.allowed_addresses is None or is_within(address, tuple(self.allowed_addresses))
+
     def revoke(self) -> bool:
         """Refuse the key from now on; False if it was revoked before."""
         revoked_at = now()
@@ -196,7 +221,7 @@ class ApiKey(models.Model):
         return True
 
     def rotate(self, created_by: Any = None, overlap: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
-        """Issue another key with the same name, scopes and expiry, and let this one end after `overlap`.
+        """Issue another key with the same name, rights and expiry, and let this one end after `overlap`.
 
         Raises AlreadyRevoked where it was revoked or rotated before.
         """
@@ -205,7 +230,8 @@ class ApiKey(models.Model):
             if not self._retire(overlap):
                 said = "revoked" if ApiKey.objects.filter(pk=self.pk, rotated_at=None).exists() else "rotated"
                 raise AlreadyRevoked(f"The key {self} is {said} already: only an active key can be rotated.")
-            return ApiKey.objects.issue(self.organization, self.name, self.scopes, expires_at, created_by)
+            rights = (self.organization, self.name, self.scopes, expires_at, created_by)
+            return ApiKey.objects.issue(*rights, **self.limits)
 
     def _retire(self, overlap: timedelta) -> bool:
         """Let the key go on for so long and no longer than it would have; False if it was revoked or rotated before."""
@@ -224,7 +250,10 @@ class ApiKey(models.Model):
     def exceeds(self, other: ApiKey) -> list[str]:
         """In what this key may do more than the other: the names of those of its fields."""
         exceeding = {
-            "scopes": not set(self.scopes) <= set(other.scopes),
+            "scopes": names_more(self.scopes, other.scopes),
+            "allowed_commands": names_more(self.allowed_commands, other.allowed_commands),
+            "allowed_charge_points": names_more(self.allowed_charge_points, other.allowed_charge_points),
+            "allowed_addresses": reaches_further(self.allowed_addresses, other.allowed_addresses),
             "expires_at": other.expires_at is not None
             and (self.expires_at is None or self.expires_at > other.expires_at),
         }

@@ -18,6 +18,20 @@ class ScopeMissing(PermissionDenied):
         self.details = {"required_scope": scope}
 
 
+class CommandForbidden(PermissionDenied):
+    """403 that names the commands that the key is limited to."""
+
+    def __init__(self, api_key: ApiKey, action: str) -> None:
+        super().__init__(f"The API key may not send {action}.")
+        self.details = {"command": action, "allowed_commands": api_key.allowed_commands}
+
+
+def permit_command(api_key: ApiKey, action: str) -> None:
+    """Raise CommandForbidden unless the key may send this action of OCPP."""
+    if not api_key.may_send(action):
+        raise CommandForbidden(api_key, action)
+
+
 class HasScope(BasePermission):
     """Lets a key in whose scopes hold the view's `required_scope`; a view that names none lets nobody in.
 

@@ -11,10 +11,19 @@ class OrganizationQuerySet(models.QuerySet[T]):
     """Rows that belong to an organization, directly or through `organization_path`."""
 
     organization_path = "organization"
+    # To the identity of the charge point that a row is of, or ''.
+    charge_point_path = ""
 
     def for_organization(self, organization: Any) -> Self:
         """The rows of one organization: the only place where tenancy of the API is written."""
         return self.filter(**{self.organization_path: organization})
+
+    def for_key(self, api_key: Any) -> Self:
+        """The rows that a key reaches: of its organization and, where it is limited to some charge points, of those."""
+        rows = self.for_organization(api_key.organization)
+        if api_key.allowed_charge_points is None or not self.charge_point_path:
+            return rows
+        return rows.filter(**{f"{self.charge_point_path}__in": api_key.allowed_charge_points})
 
     def for_user(self, user: Any) -> Self:
         """The rows that a staff user may see and touch: of their own organizations; a superuser all."""
@@ -27,6 +36,7 @@ class ChargePointOwnedQuerySet(OrganizationQuerySet[T]):
     """Rows that belong to an organization through their charge point."""
 
     organization_path = "charge_point__organization"
+    charge_point_path = "charge_point__identity"
 
 
 class OrganizationsQuerySet(OrganizationQuerySet[T]):

@@ -5,18 +5,28 @@ from typing import Any
 
 from rest_framework import serializers
 
+from .actions import COMMAND_ACTIONS
 from .clock import now
 from .fields import MAXIMUM_PER_PAGE, Choice, Count, Integer, Moment, StrictSerializer, Text
+from .limits import IDENTITY_LENGTH, MAXIMUM_ADDRESSES, MAXIMUM_CHARGE_POINTS, NOT_A_NETWORK, network
 from .models import ApiKey
 from .scopes import SCOPES
 
 DEFAULT_OVERLAP, MAXIMUM_OVERLAP = timedelta(hours=24), timedelta(days=7)
 
 
-class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
-    """A key without its secret, which nobody can be shown again."""
+class RightsSerializer(serializers.ModelSerializer[ApiKey]):
+    """What a key may do; `null` is no limit."""
 
     scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
+    allowed_commands = serializers.ListField(child=serializers.ChoiceField(COMMAND_ACTIONS), allow_null=True)
+    allowed_charge_points = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    allowed_addresses = serializers.ListField(child=serializers.CharField(), allow_null=True)
+
+
+class ApiKeySerializer(RightsSerializer):
+    """A key without its secret, which nobody can be shown again."""
+
     state = serializers.ChoiceField(("active", "revoked", "expired"))
 
     class Meta:
@@ -27,6 +37,9 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
             "prefix",
             "state",
             "scopes",
+            "allowed_commands",
+            "allowed_charge_points",
+            "allowed_addresses",
             "expires_at",
             "created_at",
             "last_used_at",
@@ -58,11 +71,42 @@ class PageSerializer(serializers.Serializer[Any]):
     per_page = Count(min_value=1, max_value=MAXIMUM_PER_PAGE, default=50)
 
 
+class Network(Text):
+    """An IPv4 or IPv6 network in CIDR notation, or an address."""
+
+    default_error_messages = {"invalid_network": NOT_A_NETWORK}
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return str(network(super().to_internal_value(data)))
+        except ValueError:
+            self.fail("invalid_network")
+
+
+def limit(child: Any, maximum: int, meaning: str) -> serializers.ListField:
+    """An optional limit: a list of what is allowed, or null."""
+    help_text = f"{meaning} Omitted: those of your own key. `null`: all."
+    return serializers.ListField(
+        child=child, min_length=1, max_length=maximum, required=False, allow_null=True, help_text=help_text
+    )
+
+
 class NewApiKeySerializer(StrictSerializer):
     """What the caller says of a key to be made; of what it leaves out, the new key may what the caller's own may."""
 
     name = Text(max_length=100, help_text="What the key is for.")
     scopes = serializers.ListField(child=Choice(SCOPES), min_length=1)
+    allowed_commands = limit(Choice(COMMAND_ACTIONS), len(COMMAND_ACTIONS), "The actions of OCPP that it may send.")
+    allowed_charge_points = limit(
+        Text(max_length=IDENTITY_LENGTH),
+        MAXIMUM_CHARGE_POINTS,
+        "The charge points that it reaches, registered or yet to be; others are for it as if they did not exist.",
+    )
+    allowed_addresses = limit(
+        Network(max_length=50),
+        MAXIMUM_ADDRESSES,
+        "The networks that it may be used from, in CIDR notation; elsewhere it is like a key that does not exist.",
+    )
     expires_at = Moment(
         required=False, allow_null=True, help_text="Omitted: when your own key does. `null`: it does not expire."
     )
@@ -72,13 +116,14 @@ class NewApiKeySerializer(StrictSerializer):
             raise serializers.ValidationError("Must not begin or end with a space.")
         return name
 
-    def validate_scopes(self, scopes: list[str]) -> list[str]:
-        return list(dict.fromkeys(scopes))
-
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
         if expires_at is not None and expires_at <= now():
             raise serializers.ValidationError("Must be in the future.")
         return expires_at
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """What is named twice counts once."""
+        return {name: list(dict.fromkeys(value)) if isinstance(value, list) else value for name, value in attrs.items()}
 
 
 class RotationSerializer(StrictSerializer):
@@ -92,10 +137,18 @@ class RotationSerializer(StrictSerializer):
     )
 
 
-class MeSerializer(serializers.ModelSerializer[ApiKey]):
+class MeSerializer(RightsSerializer):
     organization = serializers.CharField(source="organization.name")
-    scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
 
     class Meta:
         model = ApiKey
-        fields = ["organization", "name", "prefix", "scopes", "expires_at"]
+        fields = [
+            "organization",
+            "name",
+            "prefix",
+            "scopes",
+            "allowed_commands",
+            "allowed_charge_points",
+            "allowed_addresses",
+            "expires_at",
+        ]

@@ -59,6 +59,13 @@ class OfKeys(GenericAPIView[ApiKey]):
             raise NotFound(NO_API_KEY)
         return found
 
+    def shown(self, api_key: ApiKey) -> ApiKey:
+        """The row as the caller may see it: of charge points that its own key does not reach it learns nothing."""
+        own = self.request.auth.allowed_charge_points
+        if own is not None and api_key.allowed_charge_points is not None:
+            api_key.allowed_charge_points = [identity for identity in api_key.allowed_charge_points if identity in own]
+        return api_key
+
     def validated(self, serializer_class: Any, data: Any) -> dict[str, Any]:
         serializer = serializer_class(data=data)
         serializer.is_valid(raise_exception=True)
@@ -94,8 +101,8 @@ class ApiKeysView(OfKeys):
         page, per_page = query["page"], query["per_page"]
         found, start = self.get_queryset(), (page - 1) * per_page
         total = found.count()
-        rows = found[start : start + per_page] if start < total else []
-        body = {"api_keys": rows, "total": total, "page": page, "per_page": per_page}
+        rows = map(self.shown, found[start : start + per_page]) if start < total else ()
+        body = {"api_keys": list(rows), "total": total, "page": page, "per_page": per_page}
         return Response(ApiKeysSerializer(body).data)
 
     @extend_schema(
@@ -103,7 +110,7 @@ class ApiKeysView(OfKeys):
         summary="Create an API key",
         description=(
             "The answer holds the full key, this one time. A key can grant no more than it has itself: neither other "
-            "scopes, nor a later expiry."
+            "scopes, nor wider limits, nor a later expiry."
         ),
         tags=["API keys"],
         request=NewApiKeySerializer,
@@ -112,7 +119,7 @@ class ApiKeysView(OfKeys):
     )
     def post(self, request: Request) -> Response:
         own = self.request.auth
-        asked = {"expires_at": own.expires_at, **self.validated(NewApiKeySerializer, request.data)}
+        asked = {"expires_at": own.expires_at, **own.limits, **self.validated(NewApiKeySerializer, request.data)}
         refuse_more(ApiKey(**asked), own)
         return self.issued(*ApiKey.objects.issue(own.organization, **asked))
 
@@ -123,7 +130,7 @@ class ApiKeyView(OfKeys):
 
     @extend_schema(operation_id="read_api_key", summary="Read an API key", tags=["API keys"])
     def get(self, request: Request, pk: int) -> Response:
-        return Response(ApiKeySerializer(self.get_api_key(pk)).data)
+        return Response(ApiKeySerializer(self.shown(self.get_api_key(pk))).data)
 
 
 class RevokeView(OfKeys):
@@ -140,7 +147,7 @@ class RevokeView(OfKeys):
     )
     def post(self, request: Request, pk: int) -> Response:
         self.get_api_key(pk).revoke()
-        return Response(ApiKeySerializer(self.get_api_key(pk)).data)
+        return Response(ApiKeySerializer(self.shown(self.get_api_key(pk))).data)
 
 
 class RotateView(OfKeys):
@@ -151,7 +158,7 @@ class RotateView(OfKeys):
         operation_id="rotate_api_key",
         summary="Rotate an API key",
         description=(
-            "Makes a key with the same name, scopes and expiry, and shows it this one time. The old one is taken for a "
+            "Makes a key with the same name, rights and expiry, and shows it this one time. The old one is taken for a "
             "while longer, and refused then. A key that may do more than your own you cannot rotate."
         ),
         tags=["API keys"],

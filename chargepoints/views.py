@@ -22,22 +22,22 @@ NO_CHARGE_POINT = "There is no such charge point in your organization."
 
 
 class OfOrganization:
-    """Confines a view to the organization of the key: the only place where the API's tenancy is applied."""
+    """Confines a view to what its key reaches: the only place where the API's tenancy is applied."""
 
     request: Any
 
     def get_queryset(self) -> QuerySet[Any]:
-        return super().get_queryset().for_organization(self.request.auth.organization)  # type: ignore[misc]
+        return super().get_queryset().for_key(self.request.auth)  # type: ignore[misc]
 
     def get_charge_point(self, identity: str) -> ChargePoint:
-        """The organization's charge point, or 404: another organization's is exactly like one that does not exist."""
+        """A charge point that the key reaches, or 404: any other is exactly like one that does not exist."""
         found = self.get_charge_points({identity})
         if identity not in found:
             raise NotFound(NO_CHARGE_POINT)
         return found[identity]
 
     def get_charge_points(self, identities: Collection[str]) -> dict[str, ChargePoint]:
-        """Those of the organization's charge points that have these identities."""
+        """Those that have these identities, of the charge points that the key reaches."""
         possible = [identity for identity in identities if not IDENTITY_FORBIDDEN.search(identity)]
         named = self.get_queryset().filter(identity__in=possible)
         return {row.identity: row for row in named.order_by()} if possible else {}

@@ -10,6 +10,7 @@ from django.db import DataError, IntegrityError
 from rest_framework.exceptions import NotFound
 
 from apikeys.authentication import find_keys
+from apikeys.permissions import permit_command
 from chargepoints.models import ChargePoint
 from chargepoints.views import NO_CHARGE_POINT
 
@@ -49,7 +50,9 @@ class Beginning:
         self.options = Options.of(view.request)
         self.serializer = view.get_serializer(data=view.request.data)
         self.serializer.is_valid(raise_exception=True)
-        self.options.check(view.endpoint.action_for(self.serializer), self.serializer.ocpp_payload())
+        action = view.endpoint.action_for(self.serializer)
+        permit_command(view.request.auth, action)
+        self.options.check(action, self.serializer.ocpp_payload())
 
     def write(self, charge_point: ChargePoint | None) -> None:
         """Make the command's row, which says who it was."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import jsonschema_rs
 
+from apikeys.actions import COMMAND_ACTIONS
+
 from .repairs import Repair
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -33,36 +35,6 @@ CHARGE_POINT_ACTIONS = (
     "StartTransaction",
     "StatusNotification",
     "StopTransaction",
-)
-
-# OCPP 1.6 edition 2 section 5 and the security white paper: to the charge point.
-COMMAND_ACTIONS = (
-    "CancelReservation",
-    "CertificateSigned",
-    "ChangeAvailability",
-    "ChangeConfiguration",
-    "ClearCache",
-    "ClearChargingProfile",
-    "DataTransfer",
-    "DeleteCertificate",
-    "ExtendedTriggerMessage",
-    "GetCompositeSchedule",
-    "GetConfiguration",
-    "GetDiagnostics",
-    "GetInstalledCertificateIds",
-    "GetLocalListVersion",
-    "GetLog",
-    "InstallCertificate",
-    "RemoteStartTransaction",
-    "RemoteStopTransaction",
-    "ReserveNow",
-    "Reset",
-    "SendLocalList",
-    "SetChargingProfile",
-    "SignedUpdateFirmware",
-    "TriggerMessage",
-    "UnlockConnector",
-    "UpdateFirmware",
 )
 
 # Strictness in these would brick hardware or lose money, so what can be read is repaired instead of refused.

@@ -11,6 +11,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys.permissions import permit_command
 from apikeys.scopes import WRITE_CHARGE_POINTS
 from chargepoints.models import ChargePoint
 from chargepoints.views import OfOrganization
@@ -94,6 +95,8 @@ class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
         super().initial(request, *args, **kwargs)
         if request.method != "POST":
             self.http_method_not_allowed(request)
+        if self.endpoint.action:
+            permit_command(self.request.auth, self.endpoint.action)
 
     async def tell(self, beginning: Beginning, command: Command) -> Response:
         """What became of the command."""

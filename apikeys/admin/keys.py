@@ -10,7 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
 
+from apikeys.actions import COMMAND_ACTIONS
 from apikeys.clock import now
+from apikeys.limits import validate_addresses, validate_charge_points
 from apikeys.models import AlreadyRevoked, ApiKey
 from apikeys.scopes import SCOPES
 
@@ -20,15 +22,46 @@ from .display import chip
 from .tenancy import OrganizationFilter, TenantAdmin
 
 
+class Lines(forms.Field):
+    """A list, an item on each line; none of them is None."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "cols": 50})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str] | None:
+        return [line.strip() for line in (value or "").splitlines() if line.strip()] or None
+
+
 class ApiKeyForm(ModelForm):
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in SCOPES],
         widget=forms.CheckboxSelectMultiple,
         help_text="What the key may do. No scope implies another.",
     )
+    allowed_commands = forms.MultipleChoiceField(
+        choices=[(action, action) for action in COMMAND_ACTIONS],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="The commands that it may send, with the scope to write; none chosen: all.",
+    )
+    allowed_charge_points = Lines(
+        required=False,
+        validators=[validate_charge_points],
+        help_text="The ids of the charge points that it reaches, one a line; none: all of the organization.",
+    )
+    allowed_addresses = Lines(
+        required=False,
+        validators=[validate_addresses],
+        help_text="The addresses or networks that it may be used from, one a line; none: everywhere.",
+    )
 
     def clean_scopes(self) -> list[str]:
         return list(self.cleaned_data["scopes"])
+
+    def clean_allowed_commands(self) -> list[str] | None:
+        return list(self.cleaned_data["allowed_commands"]) or None
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
@@ -68,7 +101,7 @@ class ApiKeyAdmin(TenantAdmin):
     list_select_related = ["organization"]
     search_fields = ["name", "prefix"]
     change_form_template = "admin/apikeys/apikey/change_form.html"
-    EDITABLE = ("organization", "name", "scopes", "expires_at")
+    EDITABLE = ("organization", "name", "scopes", "expires_at", *ApiKey.LIMITS)
     HISTORY = ("state_chip", "prefix", "created_at", "created_by", "last_used_at", "rotated_at", "revoked_at")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -105,7 +138,7 @@ class ApiKeyAdmin(TenantAdmin):
         if change:
             return super().save_model(request, obj, form, change)
         values = (obj.organization, obj.name, obj.scopes, obj.expires_at, request.user)
-        row, obj.secret = ApiKey.objects.issue(*values)
+        row, obj.secret = ApiKey.objects.issue(*values, **obj.limits)
         obj.pk, obj.prefix = row.pk, row.prefix
         return None
 
@@ -153,7 +186,7 @@ class ApiKeyAdmin(TenantAdmin):
     def _confirm(self, request: HttpRequest, api_key: Any, verb: str) -> HttpResponse:
         explanation = "Requests with this key are refused within a second."
         if verb == "Rotate":
-            explanation += " A new key with the same name, scopes and expiry takes its place; it is shown once."
+            explanation += " A new key with the same name, rights and expiry takes its place; it is shown once."
         title, mark = f"{verb} {api_key}?", once.new_mark()
         return ask(request, api_key, title=title, submit=f"{verb} the key", explanation=explanation, mark=mark)
 

@@ -66,6 +66,8 @@ class Availability(models.TextChoices):
 
 
 class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
+    charge_point_path = "identity"
+
     def online(self) -> ChargePointQuerySet:
         """Charge points with a live socket, by the database's clock."""
         return self.exclude(channel_name="").filter(online_until__gt=Now())

@@ -202,3 +202,35 @@ def test_offers_to_revoke_but_not_to_rotate_a_key_that_was_rotated(as_staff: Cli
     assert [str(message) for message in get_messages(response.wsgi_request)] == [
         f"The key {api_key} is rotated already: only an active key can be rotated."
     ]
+
+
+def test_limits_a_key(as_staff: Client, organization: Organization) -> None:
+    limits = {
+        "allowed_commands": ["Reset"],
+        "allowed_charge_points": "CP-1\r\n CP-2 ",
+        "allowed_addresses": "10.0.0.0/8",
+    }
+    as_staff.post(ADD, fields(organization, **limits))
+    api_key = ApiKey.objects.get()
+    assert api_key.limits == {
+        "allowed_commands": ["Reset"],
+        "allowed_charge_points": ["CP-1", "CP-2"],
+        "allowed_addresses": ["10.0.0.0/8"],
+    }
+    assert "CP-1\nCP-2" in as_staff.get(page(api_key, "change")).content.decode()
+    as_staff.post(
+        page(api_key, "change"), {"name": "Portal", "scopes": ["read:billing"], "allowed_charge_points": "CP-1"}
+    )
+    api_key.refresh_from_db()
+    assert api_key.limits == {"allowed_commands": None, "allowed_charge_points": ["CP-1"], "allowed_addresses": None}
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"allowed_commands": ["Explode"]}, {"allowed_charge_points": "x" * 49}, {"allowed_addresses": "10.0.0.1/8"}],
+    ids=lambda limit: next(iter(limit)),
+)
+def test_refuses_a_limit_that_is_none(as_staff: Client, organization: Organization, limit: Any) -> None:
+    response = as_staff.post(ADD, fields(organization, **limit))
+    assert response.context["adminform"].form.errors.keys() == limit.keys()
+    assert not ApiKey.objects.exists()

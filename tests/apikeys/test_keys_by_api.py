@@ -236,6 +236,7 @@ async def test_tells_any_key_about_itself(act: Any, make_key: Any, organization:
         "name": "test",
         "prefix": key[:17],
         "scopes": ["read:billing"],
+        **dict.fromkeys(ApiKey.LIMITS),
         "expires_at": written(end),
     }
 
