@@ -9,6 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from .models import ApiKey
+from .rates import count_requests
 
 # One sentence for every reason, so that a refusal tells nothing about keys that exist.
 REFUSED = "Missing or invalid API key."
@@ -22,11 +23,10 @@ class ApiKeyAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, ApiKey]:
-        key = given_key(request)
-        found = getattr(request._request, "found_keys", None)
-        api_key = ApiKey.objects.find(key) if found is None else found.get(key)
-        # From elsewhere than it may come, a stolen key tells nothing, not even that it is one.
-        if api_key is None or not api_key.may_come_from(request.META.get("REMOTE_ADDR", "")):
+        if not hasattr(request._request, "found_key"):
+            find_keys([request])
+        api_key = request._request.found_key  # type: ignore[attr-defined]
+        if api_key is None:
             raise AuthenticationFailed(REFUSED)
         api_key.record_use()
         return AnonymousUser(), api_key
@@ -42,10 +42,18 @@ def given_key(request: Request | HttpRequest) -> str:
 
 
 def find_keys(requests: list[Request]) -> None:
-    """Look up the keys of many requests at once, for their authentication."""
+    """Look up the keys of many requests at once, for their authentication, and count the requests of each."""
     found = ApiKey.objects.find_all({given_key(request) for request in requests})
     for request in requests:
-        request._request.found_keys = found  # type: ignore[attr-defined]
+        request._request.found_key = admitted(found.get(given_key(request)), request)  # type: ignore[attr-defined]
+    count_requests([request._request for request in requests])
+
+
+def admitted(api_key: ApiKey | None, request: Request) -> ApiKey | None:
+    """The key, unless it must not come from there: a stolen one tells nothing, not even that it is one."""
+    if api_key is None or not api_key.may_come_from(request.META.get("REMOTE_ADDR", "")):
+        return None
+    return api_key
 
 
 def bearer_token(request: Request | HttpRequest) -> str:

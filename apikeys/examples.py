@@ -11,6 +11,7 @@ RIGHTS: dict[str, Any] = {
     "allowed_commands": ["RemoteStartTransaction", "RemoteStopTransaction"],
     "allowed_charge_points": ["CP-SITE42-001", "CP-SITE42-002"],
     "allowed_addresses": ["203.0.113.0/24", "2001:db8:42::/48"],
+    "requests_per_minute": 600,
     "expires_at": "2030-12-31T23:59:59Z",
 }
 ROW: dict[str, Any] = {

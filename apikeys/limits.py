@@ -14,6 +14,7 @@ from .actions import COMMAND_ACTIONS
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAXIMUM_CHARGE_POINTS, MAXIMUM_ADDRESSES = 500, 100
+MAXIMUM_RATE = 1_000_000
 IDENTITY_LENGTH = 48
 NOT_A_NETWORK = "Must be an address, or a network such as 203.0.113.0/24 or 2001:db8::/32."
 

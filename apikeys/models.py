@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
@@ -18,6 +19,7 @@ from django.utils import timezone
 from .clock import now
 from .idempotency import IdempotentRequest as IdempotentRequest
 from .limits import (
+    MAXIMUM_RATE,
     is_within,
     names_more,
     reaches_further,
@@ -167,6 +169,12 @@ class ApiKey(models.Model):
     allowed_commands = models.JSONField(null=True, blank=True, validators=[validate_commands])
     allowed_charge_points = models.JSONField(null=True, blank=True, validators=[validate_charge_points])
     allowed_addresses = models.JSONField(null=True, blank=True, validators=[validate_addresses])
+    requests_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAXIMUM_RATE)],
+        help_text="How many requests it may make; empty: as many as DYNAMO_API_RATE says.",
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -177,7 +185,7 @@ class ApiKey(models.Model):
     )
 
     objects = ApiKeyQuerySet.as_manager()
-    LIMITS = ("allowed_commands", "allowed_charge_points", "allowed_addresses")
+    LIMITS = ("allowed_commands", "allowed_charge_points", "allowed_addresses", "requests_per_minute")
 
     class Meta:
         ordering = ["organization", "name"]
@@ -205,6 +213,11 @@ class ApiKey(models.Model):
     def limits(self) -> dict[str, Any]:
         """What it is confined to beside its scopes; None is no limit."""
         return {name: getattr(self, name) for name in self.LIMITS}
+
+    @property
+    def rate(self) -> int:
+        """How many requests it may make in a minute; 0 for as many as it likes."""
+        return self.requests_per_minute or settings.DYNAMO_API_RATE
 
     def may_send(self, action: str) -> bool:
         return self.allowed_commands is None or action in self.allowed_commands
@@ -254,6 +267,7 @@ class ApiKey(models.Model):
             "allowed_commands": names_more(self.allowed_commands, other.allowed_commands),
             "allowed_charge_points": names_more(self.allowed_charge_points, other.allowed_charge_points),
             "allowed_addresses": reaches_further(self.allowed_addresses, other.allowed_addresses),
+            "requests_per_minute": bool(other.rate) and not 0 < self.rate <= other.rate,
             "expires_at": other.expires_at is not None
             and (self.expires_at is None or self.expires_at > other.expires_at),
         }

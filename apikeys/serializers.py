@@ -8,7 +8,7 @@ from rest_framework import serializers
 from .actions import COMMAND_ACTIONS
 from .clock import now
 from .fields import MAXIMUM_PER_PAGE, Choice, Count, Integer, Moment, StrictSerializer, Text
-from .limits import IDENTITY_LENGTH, MAXIMUM_ADDRESSES, MAXIMUM_CHARGE_POINTS, NOT_A_NETWORK, network
+from .limits import IDENTITY_LENGTH, MAXIMUM_ADDRESSES, MAXIMUM_CHARGE_POINTS, MAXIMUM_RATE, NOT_A_NETWORK, network
 from .models import ApiKey
 from .scopes import SCOPES
 
@@ -40,6 +40,7 @@ class ApiKeySerializer(RightsSerializer):
             "allowed_commands",
             "allowed_charge_points",
             "allowed_addresses",
+            "requests_per_minute",
             "expires_at",
             "created_at",
             "last_used_at",
@@ -107,6 +108,13 @@ class NewApiKeySerializer(StrictSerializer):
         MAXIMUM_ADDRESSES,
         "The networks that it may be used from, in CIDR notation; elsewhere it is like a key that does not exist.",
     )
+    requests_per_minute = Integer(
+        min_value=1,
+        max_value=MAXIMUM_RATE,
+        required=False,
+        allow_null=True,
+        help_text="Omitted: as your own key. `null`: the server's default.",
+    )
     expires_at = Moment(
         required=False, allow_null=True, help_text="Omitted: when your own key does. `null`: it does not expire."
     )
@@ -150,5 +158,6 @@ class MeSerializer(RightsSerializer):
             "allowed_commands",
             "allowed_charge_points",
             "allowed_addresses",
+            "requests_per_minute",
             "expires_at",
         ]

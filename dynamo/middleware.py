@@ -62,6 +62,9 @@ def identified(request: Any) -> Iterator[Callable[[HttpResponse], HttpResponse]]
         is_of_api = is_api(request)
         for name, value in (BARE if is_of_api else HEADERS).items():
             response.setdefault(name, value)
+        if (allowance := getattr(request, "allowance", None)) is not None:
+            for name, value in allowance.headers().items():
+                response.headers[name] = value
         seconds = time.monotonic() - started_at
         count_request(request, response.status_code, seconds)
         if is_of_api:

@@ -23,12 +23,12 @@ ENVELOPE = {
     },
 }
 
-ALWAYS = (401, 403, 500, 503)
+ALWAYS = (401, 403, 429, 500, 503)
 WITH_INPUT = (400,)
 WITH_CHARGE_POINT = (404,)
 WITH_BODY = (413, 415)
 CONFLICTING = (409,)
-COMMANDS = (408, 422, 429)
+COMMANDS = (408, 422)
 # Its commands have all of these; its reads ignore parameters that it does not name.
 OF_THE_REFERENCE = "/api/v1/ocpp16/"
 
@@ -56,6 +56,20 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAXIMUM_LENGTH, "pattern": "^[ -~]+$"},
 }
 NOT_REPLAYED = {str(status) for status in (*idempotency.NOT_KEPT, 409)}
+# Of each answer to a key whose requests are limited.
+RATE_HEADERS = {
+    "RateLimit-Policy": {
+        "description": 'Requests in so many seconds: `"key";q=600;w=60`.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {"description": 'Those that are left, for so long: `"key";r=599;t=60`.', "schema": {"type": "string"}},
+    "X-RateLimit-Limit": {"description": "Requests in a minute.", "schema": {"type": "integer"}},
+    "X-RateLimit-Remaining": {"description": "Those that are left.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {
+        "description": "Seconds, after which there are as many again.",
+        "schema": {"type": "integer"},
+    },
+}
 RETRY_HEADERS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 MEANINGS = {
@@ -68,7 +82,10 @@ MEANINGS = {
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The charge point is not connected, or it refused; or the Idempotency-Key was used for another request.",
-    429: "More than 10 commands in a second, or waiting, for this charge point; see Retry-After.",
+    429: (
+        "More requests than the API key may make in a minute or, for a command, more than 10 in a second, or waiting, "
+        "for this charge point; see Retry-After."
+    ),
     500: "A fault on our side.",
     503: "The database or the channel layer is not available.",
 }
@@ -112,6 +129,9 @@ EXAMPLES: dict[int, dict[str, dict[str, Any]]] = {
         "rate_limited": envelope(
             "rate_limited", "More than 10 commands in one second, or waiting, for this charge point."
         ),
+        "key_rate_limited": envelope(
+            "rate_limited", "More than 600 requests in a minute with this API key.", {"requests_per_minute": 600}
+        ),
     },
     500: {"internal_error": envelope("internal_error", "Something went wrong on our side.")},
     503: {"service_unavailable": envelope("service_unavailable", "Commands cannot be delivered at the moment.")},
@@ -123,9 +143,11 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     result["components"]["schemas"]["Error"] = ENVELOPE
     for path, methods in result["paths"].items():
         for method, operation in methods.items():
-            if is_command(path, operation):
-                operation["responses"]["200"]["headers"] = COMMAND_HEADERS
-                operation["responses"]["202"]["headers"] = COMMAND_HEADERS | LOCATION_HEADERS
+            own_headers = COMMAND_HEADERS if is_command(path, operation) else {}
+            for status, response in operation["responses"].items():
+                if status.startswith("2"):
+                    where = LOCATION_HEADERS if status == "202" else {}
+                    response["headers"] = response.get("headers", {}) | own_headers | where | RATE_HEADERS
             statuses = sorted(expected_errors(path, operation))
             operation["responses"] |= {str(status): error_response(status) for status in statuses}
             if method == "post":

@@ -28,6 +28,7 @@ if not DYNAMO_PROXY_ADDRESSES:
     environment.only_behind_proxy(
         DYNAMO_TLS=DYNAMO_TLS, DYNAMO_CLIENT_CERTIFICATE_HEADER=DYNAMO_CLIENT_CERTIFICATE_HEADER
     )
+DYNAMO_API_RATE = environment.integer("DYNAMO_API_RATE", 0)
 DYNAMO_TIMESTAMP_MILLISECONDS = environment.boolean("DYNAMO_TIMESTAMP_MILLISECONDS", False)
 
 INSTALLED_APPS = [
@@ -143,6 +144,7 @@ CONTENT_SECURITY_POLICY = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["apikeys.rates.WithinRate"],
     "DEFAULT_PARSER_CLASSES": ["dynamo.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "dynamo.negotiation.FirstRenderer",

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-logger = logging.getLogger(__name__)
+from apikeys.counting import SharedCounts
 
 WINDOW = 60
 PER_PEER, PER_ADDRESS = 10, 120
 IPV6_PREFIX = 64
-# A handshake waits so long for Redis, and for as long after a failure not at all.
-REDIS_SECONDS, AWAY_SECONDS = 0.25, 5
 PRUNED_AT = 10_000
 EMPTY: deque[float] = deque()
 
@@ -36,30 +29,18 @@ class Failures:
 
     def __init__(self, redis_url: str) -> None:
         self._here = FailuresHere()
-        self._everywhere = FailuresInRedis(redis_url) if redis_url else None
-        self._away_until = 0.0
+        self._everywhere = SharedCounts(redis_url, "Failed handshakes")
 
     def are_too_many(self, peers: list[tuple[str, str]]) -> list[bool]:
         """Of each (identity, address), whether too many have failed."""
         limits = [limits_of(*peer) for peer in peers]
-        everywhere = self._ask(FailuresInRedis.are_too_many, limits) or [False] * len(peers)
+        everywhere = self._everywhere.ask(partial(are_too_many_in_redis, limits)) or [False] * len(peers)
         return [self._here.are_too_many(own) or there for own, there in zip(limits, everywhere, strict=True)]
 
     def add(self, identity: str, address: str) -> bool:
         """Count one; True if there were too many before, as where several came at once."""
         limits = limits_of(identity, address)
-        return self._here.add(limits) | bool(self._ask(FailuresInRedis.add, limits))
-
-    def _ask(self, question: Callable[[FailuresInRedis, Any], Any], asked: Any) -> Any:
-        """Redis's answer; while it is away None: no good charge point is refused for that."""
-        if self._everywhere is None or time.monotonic() < self._away_until:
-            return None
-        try:
-            return question(self._everywhere, asked)
-        except redis.RedisError as error:
-            self._away_until = time.monotonic() + AWAY_SECONDS
-            logger.warning("Failed handshakes are counted in this process alone: %s", error)
-            return None
+        return self._here.add(limits) | bool(self._everywhere.ask(partial(add_in_redis, limits)))
 
 
 def limits_of(identity: str, address: str) -> Limits:
@@ -111,29 +92,22 @@ class FailuresHere:
         self._prune_at = max(PRUNED_AT, 2 * len(self._moments))
 
 
-class FailuresInRedis:
-    """The same for all processes, on Redis's clock: theirs may differ, and jump. Raises redis.RedisError."""
+def are_too_many_in_redis(peers: list[Limits], redis: Any) -> list[bool]:
+    keys = {key: limit for limits in peers for key, limit in limits.items()}
+    with redis.pipeline(transaction=False) as pipeline:
+        pipeline.time()
+        for key, limit in keys.items():
+            pipeline.lindex(key, limit - 1)
+        (seconds, _), *oldest = pipeline.execute()
+    full = {key for key, at in zip(keys, oldest, strict=True) if at is not None and float(at) > seconds - WINDOW}
+    return [not full.isdisjoint(limits) for limits in peers]
 
-    def __init__(self, url: str) -> None:
-        patience: Any = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
-        # Typed as if every call might be awaited.
-        self._redis: Any = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patience)
 
-    def are_too_many(self, peers: list[Limits]) -> list[bool]:
-        keys = {key: limit for limits in peers for key, limit in limits.items()}
-        with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.time()
-            for key, limit in keys.items():
-                pipeline.lindex(key, limit - 1)
-            (seconds, _), *oldest = pipeline.execute()
-        full = {key for key, at in zip(keys, oldest, strict=True) if at is not None and float(at) > seconds - WINDOW}
-        return [not full.isdisjoint(limits) for limits in peers]
-
-    def add(self, limits: Limits) -> bool:
-        seconds, microseconds = self._redis.time()
-        moment = seconds + microseconds / 1e6
-        with self._redis.pipeline() as pipeline:
-            for key, limit in limits.items():
-                pipeline.lindex(key, limit - 1).lpush(key, moment).ltrim(key, 0, limit - 1).expire(key, WINDOW)
-            oldest = pipeline.execute()[::4]
-        return any(before is not None and float(before) > moment - WINDOW for before in oldest)
+def add_in_redis(limits: Limits, redis: Any) -> bool:
+    seconds, microseconds = redis.time()
+    moment = seconds + microseconds / 1e6
+    with redis.pipeline() as pipeline:
+        for key, limit in limits.items():
+            pipeline.lindex(key, limit - 1).lpush(key, moment).ltrim(key, 0, limit - 1).expire(key, WINDOW)
+        oldest = pipeline.execute()[::4]
+    return any(before is not None and float(before) > moment - WINDOW for before in oldest)

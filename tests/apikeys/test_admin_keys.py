@@ -209,6 +209,7 @@ def test_limits_a_key(as_staff: Client, organization: Organization) -> None:
         "allowed_commands": ["Reset"],
         "allowed_charge_points": "CP-1\r\n CP-2 ",
         "allowed_addresses": "10.0.0.0/8",
+        "requests_per_minute": "60",
     }
     as_staff.post(ADD, fields(organization, **limits))
     api_key = ApiKey.objects.get()
@@ -216,13 +217,19 @@ def test_limits_a_key(as_staff: Client, organization: Organization) -> None:
         "allowed_commands": ["Reset"],
         "allowed_charge_points": ["CP-1", "CP-2"],
         "allowed_addresses": ["10.0.0.0/8"],
+        "requests_per_minute": 60,
     }
     assert "CP-1\nCP-2" in as_staff.get(page(api_key, "change")).content.decode()
     as_staff.post(
         page(api_key, "change"), {"name": "Portal", "scopes": ["read:billing"], "allowed_charge_points": "CP-1"}
     )
     api_key.refresh_from_db()
-    assert api_key.limits == {"allowed_commands": None, "allowed_charge_points": ["CP-1"], "allowed_addresses": None}
+    assert api_key.limits == {
+        "allowed_commands": None,
+        "allowed_charge_points": ["CP-1"],
+        "allowed_addresses": None,
+        "requests_per_minute": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ocpp16.failures import AWAY_SECONDS
+from apikeys.counting import AWAY_SECONDS
 from tests.charge_point import basic, loopback_address
 from tests.metrics import Read
 from tests.ocpp16.knocking import status_of

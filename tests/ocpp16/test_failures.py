@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from apikeys import counting
 from ocpp16 import failures
 from ocpp16.failures import PER_PEER, WINDOW, Failures
 
@@ -20,7 +21,8 @@ def too_many(counted: Failures, identity: str, address: str) -> bool:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(failures, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    for module in (failures, counting):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -60,7 +62,7 @@ def test_asks_a_redis_that_is_away_only_now_and_then(clock: SimpleNamespace, cap
     for _ in range(100):
         too_many(counted, "CP", "10.0.0.1")
     assert len(caplog.records) == 1
-    clock.now += failures.AWAY_SECONDS
+    clock.now += counting.AWAY_SECONDS
     too_many(counted, "CP", "10.0.0.1")
     assert len(caplog.records) == 2
 
