@@ -19,6 +19,7 @@ from chargepoints.database import Together, in_database
 from ocpp16.beginnings import begin_all
 
 from . import idempotency
+from .bodies import is_plain, prepare
 from .middleware import HostMiddleware, request_id
 
 ROOT = "/api/v1/"
@@ -75,16 +76,24 @@ class ApiHandler(ASGIHandler):
     async def view(self, request: HttpRequest) -> Any:
         """Have the request answered; where it has a key of its own, once however often it comes."""
         self.resolve_request(request)
-        if idempotency.is_given(request):
-            return await idempotency.once(request, self._answer_or_error)
-        return await self.answer(request)
+        if request.method == "GET":
+            return await self.answer(request)
+        # What is kept for a repetition is the answer itself, not how it travels.
+        once = idempotency.is_given(request)
+        response = await (idempotency.once(request, self._answer_or_error) if once else self.answer(request))
+        return response if is_plain(request, response) else await in_api_thread(prepare, request, response)
 
     async def answer(self, request: Any) -> Any:
-        """Have an asynchronous view answer here, any other whole in a thread."""
+        """Have an asynchronous view answer here, any other whole in a thread; a read as it is sent."""
         view, args, kwargs = request.resolver_match
-        if iscoroutinefunction(view):
-            return await view(request, *args, **kwargs)
-        return await in_api_thread(self._get_response, request)  # type: ignore[attr-defined]
+        if not iscoroutinefunction(view):
+            return await in_api_thread(self._answer, request)
+        response = await view(request, *args, **kwargs)
+        return await in_api_thread(prepare, request, response) if request.method == "GET" else response
+
+    def _answer(self, request: HttpRequest) -> Any:
+        response = self._get_response(request)  # type: ignore[attr-defined]
+        return prepare(request, response) if request.method == "GET" else response
 
 
 def around(middleware: Any, get_response: GetResponse) -> GetResponse:

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.common import CommonMiddleware
 from django.utils.decorators import sync_and_async_middleware
 
+from apikeys.deprecation import deprecation_of
 from apikeys.models import KEY_START
 from ocpp16 import log_fields
 
@@ -62,9 +63,10 @@ def identified(request: Any) -> Iterator[Callable[[HttpResponse], HttpResponse]]
         is_of_api = is_api(request)
         for name, value in (BARE if is_of_api else HEADERS).items():
             response.setdefault(name, value)
-        if (allowance := getattr(request, "allowance", None)) is not None:
-            for name, value in allowance.headers().items():
-                response.headers[name] = value
+        for told in (getattr(request, "allowance", None), deprecation_of(request)):
+            if told is not None:
+                for name, value in told.headers().items():
+                    response.headers[name] = value
         seconds = time.monotonic() - started_at
         count_request(request, response.status_code, seconds)
         if is_of_api:

@@ -70,6 +70,9 @@ RATE_HEADERS = {
         "schema": {"type": "integer"},
     },
 }
+ETAG_HEADERS = {
+    "ETag": {"description": "Names this answer, for `If-None-Match`.", "schema": {"type": "string"}},
+}
 RETRY_HEADERS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 MEANINGS = {
@@ -138,6 +141,12 @@ EXAMPLES: dict[int, dict[str, dict[str, Any]]] = {
 }
 
 
+def describe_conditional(read: dict[str, Any]) -> None:
+    """Say that a read need not be sent again."""
+    read["responses"]["200"]["headers"] |= ETAG_HEADERS
+    read["responses"]["304"] = {"description": "It is still what `If-None-Match` names."}
+
+
 def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """A post-processing hook of drf-spectacular: adds the errors to every operation."""
     result["components"]["schemas"]["Error"] = ENVELOPE
@@ -149,6 +158,8 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
                     where = LOCATION_HEADERS if status == "202" else {}
                     response["headers"] = response.get("headers", {}) | own_headers | where | RATE_HEADERS
             statuses = sorted(expected_errors(path, operation))
+            if operation is methods.get("get"):
+                describe_conditional(operation)
             operation["responses"] |= {str(status): error_response(status) for status in statuses}
             if method == "post":
                 describe_idempotency(operation)
