@@ -30,6 +30,8 @@ NEW_API_KEY = OpenApiExample("new api_key", request_only=True, value={"name": "P
 API_KEY = OpenApiExample(
     "issued api_key", response_only=True, status_codes=["201"], value={"key": "dyn_live_Zk3q8WfA…", **ROW}
 )
+KEY = OpenApiExample("api_key", response_only=True, value=ROW)
+ROTATION = OpenApiExample("rotation", request_only=True, value={"overlap_seconds": 86_400})
 API_KEYS = OpenApiExample(
     "api_keys", response_only=True, value={"api_keys": [ROW], "total": 1, "page": 1, "per_page": 50}
 )

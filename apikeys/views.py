@@ -12,7 +12,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .examples import API_KEY, API_KEYS, ME, NEW_API_KEY
+from .examples import API_KEY, API_KEYS, KEY, ME, NEW_API_KEY, ROTATION
 from .models import AlreadyRevoked, ApiKey
 from .scopes import ANY_KEY, READ_API_KEYS, WRITE_API_KEYS
 from .serializers import (
@@ -128,7 +128,7 @@ class ApiKeyView(OfKeys):
     http_method_names = ["get", "head"]
     required_scope = READ_API_KEYS
 
-    @extend_schema(operation_id="read_api_key", summary="Read an API key", tags=["API keys"])
+    @extend_schema(operation_id="read_api_key", summary="Read an API key", tags=["API keys"], examples=[KEY])
     def get(self, request: Request, pk: int) -> Response:
         return Response(ApiKeySerializer(self.shown(self.get_api_key(pk))).data)
 
@@ -144,6 +144,7 @@ class RevokeView(OfKeys):
         tags=["API keys"],
         request=None,
         responses=ApiKeySerializer,
+        examples=[KEY],
     )
     def post(self, request: Request, pk: int) -> Response:
         self.get_api_key(pk).revoke()
@@ -164,7 +165,7 @@ class RotateView(OfKeys):
         tags=["API keys"],
         request=RotationSerializer,
         responses={201: IssuedApiKeySerializer, 409: OpenApiTypes.OBJECT},
-        examples=[API_KEY],
+        examples=[ROTATION, API_KEY],
     )
     def post(self, request: Request, pk: int) -> Response:
         overlap = timedelta(seconds=self.validated(RotationSerializer, request.data)["overlap_seconds"])

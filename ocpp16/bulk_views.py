@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys.fields import Integer, JSONObject, Moment, Text
+from apikeys.permissions import permit_command
 from chargepoints.api.charge_points import ChargePointFilters
 from chargepoints.api.filters import OneOf
 from chargepoints.api.pages import FirstPages
@@ -165,8 +166,9 @@ class BulkCommandsView(ListView[BulkCommand]):
         order = BulkOrderSerializer(data=request.data)
         order.is_valid(raise_exception=True)
         values = order.validated_data
-        charge_points = self.charge_points(values)
         api_key: Any = request.auth
+        permit_command(api_key, values["command"])
+        charge_points = self.charge_points(values)
         bulk = BulkCommand.objects.order(
             charge_points,
             organization=api_key.organization,
@@ -214,7 +216,7 @@ class BulkCommandsView(ListView[BulkCommand]):
         return [found[identity] for identity in identities]
 
     def reachable(self) -> QuerySet[ChargePoint]:
-        return ChargePoint.objects.for_organization(self.request.auth.organization)
+        return ChargePoint.objects.for_key(self.request.auth)
 
 
 class OneBulkCommandView(ResourceView[BulkCommand]):

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from chargepoints.models import ConnectorStatus, Notification, OrphanStop, SecurityEvent
 
-from .models import Command, Message, RefusedConnection
+from .models import BulkCommand, Command, Message, RefusedConnection
 from .models.command import UNFINISHED
 
 # Each batch is its own database transaction, so that charge points never wait long for a lock.
@@ -35,6 +35,7 @@ def outdated(days: int) -> list[QuerySet[Any]]:
         SecurityEvent.objects.filter(received_at__lt=limit),
         OrphanStop.objects.filter(received_at__lt=limit, matched=None),
         finished.filter(created_at__lt=limit),
+        BulkCommand.objects.filter(ended_at__lt=limit),
         RefusedConnection.objects.filter(last_at__lt=limit),
     ]
 

@@ -36,6 +36,11 @@ class BulkCommandQuerySet(OrganizationQuerySet["BulkCommand"]):
                 insert_rows(rows[start : start + TARGETS_AT_ONCE], ("bulk", "charge_point", "position", "state"))
         return bulk
 
+    def for_key(self, api_key: Any) -> BulkCommandQuerySet:
+        """Those of its organization; a key that is limited to some charge points is shown only what it has ordered."""
+        rows = self.for_organization(api_key.organization)
+        return rows if api_key.allowed_charge_points is None else rows.filter(api_key=api_key)
+
     def claim(self, count: int) -> list[BulkCommand]:
         """Take some that nobody carries out, for a lease."""
         free = self.filter(Q(leased_until=None) | Q(leased_until__lt=Now()), ended_at=None)

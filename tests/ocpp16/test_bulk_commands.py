@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
+from apikeys.models import ApiKey
 from ocpp16 import bulk as engine
 from ocpp16.models import BulkCommand, BulkTarget, Command
 from tests.api import Api, error_of, make_api, make_charge_point
@@ -206,3 +207,19 @@ def test_is_seen_by_its_organization_only(caller: Api) -> None:
     body = {**CLEAR, "charge_point_ids": [row.identity]}
     refusal = reader.client.post(PATH, body, content_type="application/json", headers=reader.headers({}))
     error_of(refusal, 403, "forbidden")
+
+
+def test_goes_no_further_than_its_key(caller: Api) -> None:
+    _, other = (make_charge_point(caller.organization, name) for name in ("CP-1", "CP-2"))
+    fields = {"organization": caller.organization, "action": "ClearCache", "payload": {}, "at_once": 1}
+    bulk = BulkCommand.objects.order([other.pk], **fields)
+    ApiKey.objects.filter(pk=caller.row.pk).update(allowed_charge_points=["CP-1"], allowed_commands=["ClearCache"])
+    assert refused(caller, {"charge_point_ids": ["CP-1", "CP-2"]}) == ["charge_point_ids"]
+    headers = caller.headers({})
+    error_of(caller.client.get(f"{PATH}/{bulk.pk}", headers=headers), 404, "not_found")
+    reset = {"command": "Reset", "payload": {"type": "Soft"}, "charge_point_ids": ["CP-1"]}
+    error_of(caller.client.post(PATH, reset, content_type="application/json", headers=headers), 403, "forbidden")
+    body = {**CLEAR, "filter": {}}
+    ordered = caller.client.post(PATH, body, content_type="application/json", headers=headers)
+    assert ordered.json()["total"] == 1
+    assert caller.client.get(ordered.headers["Location"], headers=headers).status_code == 200

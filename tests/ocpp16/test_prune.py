@@ -22,9 +22,9 @@ from chargepoints.models import (
     Transaction,
 )
 from ocpp16 import retention
-from ocpp16.models import Command, Message, RefusedConnection
+from ocpp16.models import BulkCommand, Command, Message, RefusedConnection
 
-MODELS = (Message, ConnectorStatus, Notification, SecurityEvent, OrphanStop, Command, RefusedConnection)
+MODELS = (Message, ConnectorStatus, Notification, SecurityEvent, OrphanStop, Command, BulkCommand, RefusedConnection)
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def log(charge_point: ChargePoint, at: datetime) -> None:
     SecurityEvent.objects.create(charge_point=charge_point, type="Tamper", received_at=at)
     orphan_stop(charge_point, at)
     command(charge_point, at, "accepted")
+    bulk_command(charge_point, at)
     RefusedConnection.objects.create(identity=uuid.uuid4().hex, reason="unknown", first_at=at, last_at=at)
 
 
@@ -63,6 +64,11 @@ def orphan_stop(charge_point: ChargePoint, at: datetime, matched: Transaction | 
 
 def command(charge_point: ChargePoint, at: datetime, state: str) -> Command:
     return Command.objects.create(charge_point=charge_point, action="Reset", payload={}, created_at=at, state=state)
+
+
+def bulk_command(charge_point: ChargePoint, at: datetime | None) -> BulkCommand:
+    of_it = {"organization": charge_point.organization, "action": "Reset", "payload": {}, "at_once": 1}
+    return BulkCommand.objects.order([charge_point.pk], **of_it, ended_at=at)
 
 
 def counts() -> list[int]:
@@ -89,6 +95,7 @@ def test_deletes_what_is_older_than_the_retention(charge_point: ChargePoint, set
         "security events: 1 deleted",
         "orphan stops: 1 deleted",
         "commands: 1 deleted",
+        "bulk commands: 1 deleted",
         "refused connections: 1 deleted",
     ]
 

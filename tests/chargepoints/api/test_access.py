@@ -10,12 +10,15 @@ from apikeys.models import Organization
 from apikeys.scopes import SCOPES
 from chargepoints.models import ChargePoint, Transaction
 from dynamo.urls import resources
-from ocpp16.models import Command
+from ocpp16.models import BulkCommand, Command
 from tests.api import RESOURCES, Api, error_of, make_api
 from tests.world import fill
 
 READ, WRITE, SESSIONS = "read:charge_points", "write:charge_points", "read:sessions"
-NOWHERE = {"charge_point": "NOWHERE-CP", "session": 1, "command": "9f3ac1de-5a52-4bf1-9f6c-1d2b8f6f0c11"}
+UNKNOWN = "9f3ac1de-5a52-4bf1-9f6c-1d2b8f6f0c11"
+NOWHERE = {"charge_point": "NOWHERE-CP", "session": 1, "command": UNKNOWN, "bulk": UNKNOWN}
+# Refused for its charge point, so that it may be tried by everybody.
+BULK = {"command": "ClearCache", "payload": {}, "charge_point_ids": ["NOWHERE-CP"]}
 
 
 class Use(NamedTuple):
@@ -49,6 +52,11 @@ USES = [
     Use("commands", "GET", "/commands", READ),
     Use("command", "GET", "/commands/{command}", READ),
     Use("cancel_command", "POST", "/commands/{command}/cancel", WRITE, {}, 409),
+    Use("bulk_commands", "GET", "/commands/bulk", READ),
+    Use("bulk_commands", "POST", "/commands/bulk", WRITE, BULK, 400),
+    Use("bulk_command", "GET", "/commands/bulk/{bulk}", READ),
+    Use("bulk_results", "GET", "/commands/bulk/{bulk}/results", READ),
+    Use("stop_bulk_command", "POST", "/commands/bulk/{bulk}/stop", WRITE, {}, 409),
 ]
 
 
@@ -69,6 +77,7 @@ class World:
             "charge_point": self.rows[ChargePoint].identity,
             "session": self.rows[Transaction].pk,
             "command": self.rows[Command].pk,
+            "bulk": self.rows[BulkCommand].pk,
         }
 
     def api(self, scopes: Any = SCOPES) -> Api:
