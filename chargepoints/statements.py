@@ -38,3 +38,24 @@ INSERT_READINGS = """
     )
     ON CONFLICT DO NOTHING
 """
+REPORT_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, '', '')"
+REPORT = """
+    INSERT INTO chargepoints_connector
+        (charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code, timestamp,
+         availability, scheduled_availability)
+    VALUES {}
+    ON CONFLICT (charge_point_id, connector_id) DO UPDATE SET
+        status = EXCLUDED.status, error_code = EXCLUDED.error_code, info = EXCLUDED.info,
+        vendor_id = EXCLUDED.vendor_id, vendor_error_code = EXCLUDED.vendor_error_code,
+        timestamp = EXCLUDED.timestamp
+"""
+# An event is its charge point's organization's; of one whose charge point is gone nobody hears.
+PUBLISH = """
+    INSERT INTO chargepoints_event (uuid, type, data, created_at, charge_point_id, organization_id)
+    SELECT outbox.uuid, outbox.type, outbox.data, outbox.created_at, outbox.charge_point_id, owner.organization_id
+    FROM chargepoints_outboxevent AS outbox
+    JOIN chargepoints_chargepoint AS owner ON owner.id = outbox.charge_point_id
+    WHERE outbox.id IN ({})
+    ORDER BY outbox.id
+    RETURNING id, organization_id, charge_point_id, type
+"""

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
+from chargepoints.outbox import publish
 from ocpp16 import bulk
 from ocpp16.models import Command
 from ocpp16.reconciliation import infer_stops, match_overtaken_stops
@@ -37,6 +38,7 @@ class Duty(NamedTuple):
     done: str
     seconds: float  # until it is looked at again
     batch: Callable[[], int]
+    is_logged: bool = True
 
 
 DUTIES = (
@@ -44,6 +46,7 @@ DUTIES = (
     Duty("commands", "forgotten commands were ended", 15, Command.objects.end_forgotten),
     Duty("stops", "transactions were matched with their stops", 60, match_overtaken_stops),
     Duty("transactions", "forgotten transactions were closed as inferred", 60, infer_stops),
+    Duty("events", "events were published", 0.5, publish, is_logged=False),
     Duty("logs", "old rows of logs were deleted", DAY, prune),
     Duty("responses", "responses that were kept for repeated requests were deleted", 3600, idempotency.forget),
 )
@@ -81,5 +84,5 @@ async def fulfil(duty: Duty, threads: ThreadPoolExecutor) -> None:
     while done := await in_database(duty.batch, threads=threads):
         count += done
         rows.labels(duty.name).inc(done)
-    if count:
+    if count and duty.is_logged:
         logger.info("%d %s", count, duty.done)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from chargepoints.models import IdTag, Transaction
+from chargepoints.models import IdTag, OutboxEvent, Transaction
+from chargepoints.models.event import Happened
 from chargepoints.models.transaction import Surroundings
 
 from .models import Command
@@ -23,14 +24,20 @@ class Batch:
     def __init__(self) -> None:
         self.all: list[Received] = []
         self._later: dict[Store, list[Received]] = {}
+        self._happened: list[Happened] = []
 
     def store_later(self, store: Store, received: Received) -> None:
         """Have `store` called with this and all others like it, before the commit."""
         self._later.setdefault(store, []).append(received)
 
+    def note(self, happened: Happened) -> None:
+        """Have an event recorded with all others, before the commit."""
+        self._happened.append(happened)
+
     def store(self) -> None:
         for store, received in self._later.items():
             store(received)
+        OutboxEvent.objects.record(self._happened)
 
     def id_tag(self, received: Received) -> IdTag | None:
         """The listed id tag that the message names."""

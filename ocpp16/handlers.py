@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from chargepoints.models import ChargePoint, ConnectorStatus, Notification, SecurityEvent
+from chargepoints.models import ChargePoint, ConnectorStatus, Notification, SecurityEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
 
 from . import times
@@ -164,14 +164,22 @@ def data_transfer(received: Received) -> dict[str, Any]:
 
 def firmware_status(received: Received) -> dict[str, Any]:
     note(received)
-    ChargePoint.objects.filter(pk=received.charge_point.pk).update(firmware_status=received.text("status", 50))
+    report_step(received, "firmware_status", happened.firmware_reported)
     return {}
 
 
 def diagnostics_status(received: Received) -> dict[str, Any]:
     note(received)
-    ChargePoint.objects.filter(pk=received.charge_point.pk).update(diagnostics_status=received.text("status", 50))
+    report_step(received, "diagnostics_status", happened.diagnostics_reported)
     return {}
+
+
+def report_step(received: Received, name: str, events: Callable[..., list[happened.Happened]]) -> None:
+    """Keep the newest status of what a charge point is busy with, and note the events that this makes."""
+    pk, status = received.charge_point.pk, received.text("status", 50)
+    before = ChargePoint.objects.report_step(pk, name, status)
+    for event in events(pk, status, before, received.payload.get("requestId")):
+        received.batch.note(event)
 
 
 def sign_certificate(received: Received) -> dict[str, Any]:
@@ -181,7 +189,8 @@ def sign_certificate(received: Received) -> dict[str, Any]:
 
 
 def security_event(received: Received) -> dict[str, Any]:
-    SecurityEvent.objects.create(
+    SecurityEvent.objects.report(
+        received.batch.note,
         charge_point=received.charge_point,
         type=received.text("type", 50),
         technical_information=received.text("techInfo"),

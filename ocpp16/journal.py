@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from chargepoints.database import in_database, insert, upkeep_thread
 from chargepoints.models import ChargePoint, ConformanceFinding
-from chargepoints.models.charge_point import LEASE
+from chargepoints.models.lease import LEASE
 
 from . import metrics
 from .masking import loggable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from .received import Received
 NO_TRANSACTION = (None, 0, -1)
 # How far a clock may be ahead of ours; a reading from beyond would stay the newest for as long.
 CLOCK_AHEAD = timedelta(minutes=5)
+# How often a session's readings are told of: one that comes every minute, or a little sooner, each time.
+TELL_INTERVAL = timedelta(seconds=50)
 
 
 class Measured(NamedTuple):
@@ -33,31 +35,52 @@ def meter_values(received: Received) -> dict[str, Any]:
 
 
 def store_meter_values(batch: list[Received]) -> None:
-    transaction_of = measured_transactions(batch)
-    record([read(each, "meterValue", transaction_of(each), each.payload["connectorId"]) for each in batch])
+    measured = measured_transactions(batch)
+    record([read(each, "meterValue", measured.of(each), each.payload["connectorId"]) for each in batch])
+    measured.tell(batch[-1].received_at)
 
 
-def measured_transactions(batch: list[Received]) -> Callable[[Received], int | None]:
-    """Tells which transaction a message measures: the one named, or the active one of the connector if none is."""
+@dataclass
+class MeasuredTransactions:
+    """The transactions that messages may measure: by number, by place of the active ones, and when last told of."""
+
+    owners: dict[int, int] = field(default_factory=dict)
+    charging: dict[tuple[int, int], int] = field(default_factory=dict)
+    told_at: dict[int, datetime | None] = field(default_factory=dict)
+    measured: set[int] = field(default_factory=set)
+
+    def of(self, received: Received) -> int | None:
+        """The transaction that a message measures: the one named, or the active one of the connector if none is."""
+        number, charge_point_id = received.payload.get("transactionId"), received.charge_point.pk
+        if number in NO_TRANSACTION:
+            number = self.charging.get((charge_point_id, received.payload["connectorId"]))
+        elif self.owners.get(number) != charge_point_id:
+            received.findings["MeterValues.transactionId"] = f"unknown transaction {number}"
+            return None
+        if number is not None:
+            self.measured.add(number)
+        return number
+
+    def tell(self, at: datetime) -> None:
+        """Have those told that were measured, unless they have just been."""
+        last = ((number, self.told_at[number]) for number in self.measured)
+        if due := [number for number, told_at in last if told_at is None or at - told_at >= TELL_INTERVAL]:
+            Transaction.objects.tell(due, at)
+
+
+def measured_transactions(batch: list[Received]) -> MeasuredTransactions:
+    found = MeasuredTransactions()
     named = {each.payload.get("transactionId") for each in batch}
     numbers = [number for number in named if number is not None and 1 <= number <= MAXIMUM_TRANSACTION_ID]
     silent = {each.charge_point.pk for each in batch if each.payload.get("transactionId") in NO_TRANSACTION}
     known = Transaction.objects.filter(pk__in=numbers).order_by() if numbers else Transaction.objects.none()
-    owners = dict(known.values_list("pk", "charge_point_id"))
+    for number, charge_point_id, told_at in known.values_list("pk", "charge_point_id", "told_at"):
+        found.owners[number], found.told_at[number] = charge_point_id, told_at
     active = Transaction.objects.active().filter(charge_point__in=silent, connector_id__gt=0).order_by()
-    places = active.values_list("charge_point_id", "connector_id", "pk") if silent else ()
-    charging = {(charge_point_id, connector_id): number for charge_point_id, connector_id, number in places}
-
-    def transaction_of(received: Received) -> int | None:
-        number, charge_point_id = received.payload.get("transactionId"), received.charge_point.pk
-        if number in NO_TRANSACTION:
-            return charging.get((charge_point_id, received.payload["connectorId"]))
-        if owners.get(number) == charge_point_id:
-            return number
-        received.findings["MeterValues.transactionId"] = f"unknown transaction {number}"
-        return None
-
-    return transaction_of
+    places = active.values_list("charge_point_id", "connector_id", "pk", "told_at") if silent else ()
+    for charge_point_id, connector_id, number, told_at in places:
+        found.charging[charge_point_id, connector_id], found.told_at[number] = number, told_at
+    return found
 
 
 def read(received: Received, member: str, transaction_id: int | None, connector_id: int) -> Measured:

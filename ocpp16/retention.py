@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from chargepoints.models import ConnectorStatus, Notification, OrphanStop, SecurityEvent
+from chargepoints.models import ConnectorStatus, Event, Notification, OrphanStop, SecurityEvent
 
 from .models import BulkCommand, Command, Message, RefusedConnection
 from .models.command import UNFINISHED
@@ -37,6 +37,7 @@ def outdated(days: int) -> list[QuerySet[Any]]:
         finished.filter(created_at__lt=limit),
         BulkCommand.objects.filter(ended_at__lt=limit),
         RefusedConnection.objects.filter(last_at__lt=limit),
+        Event.objects.oldest(BATCH).filter(created_at__lt=limit),
     ]
 
 

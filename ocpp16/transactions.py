@@ -18,7 +18,9 @@ from chargepoints.models import (
     Reservation,
     SecurityEvent,
     Transaction,
+    happened,
 )
+from chargepoints.models.event import Note, note_now
 
 from . import metrics, times
 from .meter_values import read, record
@@ -29,7 +31,10 @@ logger = logging.getLogger(__name__)
 
 
 def authorize(received: Received) -> dict[str, Any]:
-    return {"idTagInfo": id_tag_info(authorization(received))}
+    found = authorization(received)
+    if found.status == "Accepted":
+        received.batch.note(happened.session_authorized(received.charge_point.pk, received.text("idTag"), found))
+    return {"idTagInfo": id_tag_info(found)}
 
 
 def authorization(received: Received) -> Authorization:
@@ -70,9 +75,11 @@ def start_transaction(received: Received) -> dict[str, Any]:
         authorization_status=found.status,
         reservation_id=reservation_id(received),
         surroundings=received.batch.surroundings,
+        note=received.batch.note,
     )
     if is_new:
         note_cause(transaction, asked)
+        received.batch.note(happened.session_started(transaction, asked[0].pk if asked else None))
     metrics.repeated_starts.inc(not is_new)
     found = found._replace(status=transaction.authorization_status)
     return {"idTagInfo": id_tag_info(found), "transactionId": transaction.pk}
@@ -151,7 +158,8 @@ def stop_known(transaction: Any, received: Received, meter_stop: int) -> None:
     if transaction.was_guessed_at:
         transaction.doubt_stop()
     reason = received.text("reason", 50)
-    if transaction.stop(meter_stop, received.time(), reason, received.text("idTag"), received.received_at):
+    told = meter_stop, received.time(), reason, received.text("idTag"), received.received_at
+    if transaction.stop(*told, note=received.batch.note):
         if transaction.ends_more:
             end_beside(transaction)
         return
@@ -180,14 +188,14 @@ def stop_orphan(received: Received, number: int, meter_stop: int) -> Transaction
         received.charge_point, id_tag=orphan.id_tag, meter_stop=meter_stop, stopped_at=orphan.stopped_at
     )
     if meant is not None:
-        match(orphan, meant)
+        match(orphan, meant, received.batch.note)
     return meant
 
 
-def match(orphan: OrphanStop, meant: Transaction) -> None:
+def match(orphan: OrphanStop, meant: Transaction, note: Note = note_now) -> None:
     """Take an orphan for the stop of the transaction that it means."""
     OrphanStop.objects.filter(pk=orphan.pk).update(matched=meant)
-    if meant.stop(orphan.meter_stop, orphan.stopped_at, orphan.reason, orphan.id_tag):
+    if meant.stop(orphan.meter_stop, orphan.stopped_at, orphan.reason, orphan.id_tag, note=note):
         end_beside(meant)
 
 
@@ -212,7 +220,8 @@ def keep_orphan(
 
 def note_foreign(received: Received, transaction: Transaction, action: str) -> None:
     """Keep as a security event that a charge point spoke of another's transaction."""
-    SecurityEvent.objects.create(
+    SecurityEvent.objects.report(
+        received.batch.note,
         charge_point=received.charge_point,
         type="ForeignTransaction",
         technical_information=f"{action} for transaction {transaction.pk} of another charge point.",

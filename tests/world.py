@@ -89,7 +89,7 @@ def of_charge_point(charge_point: ChargePoint, mark: str) -> list[Any]:
     )
     of_it: dict[str, Any] = {"charge_point": charge_point}
     return [
-        status,
+        charge_point.status_history.get(),
         transaction,
         meter_value(transaction, now),
         OrphanStop.objects.create(

@@ -3,6 +3,7 @@ from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
 from .conformance_finding import ConformanceFinding
 from .connector import Connector, ConnectorStatus
+from .event import Event, OutboxEvent
 from .meter_value import MeterValue, Reading
 from .notification import Notification, SecurityEvent
 from .reservation import Reservation
@@ -15,10 +16,12 @@ __all__ = [
     "ConformanceFinding",
     "Connector",
     "ConnectorStatus",
+    "Event",
     "IdTag",
     "MeterValue",
     "Notification",
     "OrphanStop",
+    "OutboxEvent",
     "Reading",
     "Reservation",
     "SecurityEvent",

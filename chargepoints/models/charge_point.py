@@ -5,25 +5,24 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apikeys import clock
 from apikeys.models import Organization
-from apikeys.querysets import OrganizationQuerySet
 
 from .. import credentials
 from ..database import update
 from ..identities import IDENTITY_LENGTH, validate_identity
+from . import happened
+from .event import OutboxEvent
+from .lease import LeaseQuerySet
 
 if TYPE_CHECKING:
     from .connector import ConnectorStatus
 
-# A worker renews the leases of its sockets four times within this; one that dies leaves them to expire.
-LEASE = timedelta(seconds=60)
-BATCH = 500
 HARDWARE = (
     "vendor",
     "model",
@@ -65,19 +64,12 @@ class Availability(models.TextChoices):
     INOPERATIVE = "Inoperative"
 
 
-class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
+class ChargePointQuerySet(LeaseQuerySet):
     charge_point_path = "identity"
-
-    def online(self) -> ChargePointQuerySet:
-        """Charge points with a live socket, by the database's clock."""
-        return self.exclude(channel_name="").filter(online_until__gt=Now())
 
     def to_command(self) -> ChargePointQuerySet:
         """With only what decides whether a command can be sent."""
         return self.only("identity", "organization", "registration_status", "channel_name", "online_until")
-
-    def offline(self) -> ChargePointQuerySet:
-        return self.filter(Q(channel_name="") | Q(online_until=None) | Q(online_until__lte=Now()))
 
     def provision(self, organization: Organization, identity: str, password: str | None, **fields: Any) -> ChargePoint:
         """Register a charge point; without password and certificate it needs no credentials (security profile 0)."""
@@ -90,40 +82,24 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
         charge_point.save(force_insert=True)
         return charge_point
 
-    def hold(self, pks: Collection[int], *, patiently: bool) -> set[int]:
-        """Lock these rows for the rest of the transaction, without patience only the free ones; returns the locked."""
-        rows = self.filter(pk__in=pks).select_for_update(no_key=True, skip_locked=not patiently)
-        return set(rows.order_by("pk").values_list("pk", flat=True))
-
     def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
         rows = self.filter(pk__in=pks).select_related("organization").only(*CONVERSING)
         return {row.pk: row for row in rows.annotate(asked_at=Now()).order_by()}
-
-    def connect(self, sockets: list[tuple[int, str, str]], *, patiently: bool) -> dict[str, str]:
-        """Make these sockets, each (charge point, channel, address), the ones that commands reach.
-
-        Returns for each channel the one that it replaces, or ''; left out, without patience, is whose row is held.
-        """
-        adapt, replaced = connection.ops.adapt_datetimefield_value, {}
-        with transaction.atomic():
-            held = self.hold({pk for pk, *_ in sockets}, patiently=patiently)
-            rows = self.filter(pk__in=held).annotate(now=Now()).values_list("pk", "channel_name", "now")
-            current = {pk: (channel_name, now) for pk, channel_name, now in rows}
-            changes = []
-            for pk, channel_name, address in sockets:
-                if pk in current:
-                    replaced[channel_name], now = current[pk]
-                    current[pk] = channel_name, now
-                    changes.append((channel_name, adapt(now + LEASE), adapt(now), adapt(now), address, pk))
-            update(ChargePoint, ("channel_name", "online_until", "connected_at", "last_seen_at", "address"), changes)
-        return replaced
 
     def boot(self, told: list[tuple[int, datetime, dict[str, str]]]) -> None:
         """Store what BootNotifications told: each (charge point, moment, values by the names of HARDWARE)."""
         adapt = connection.ops.adapt_datetimefield_value
         rows = [(adapt(at), *(hardware[name] for name in HARDWARE), pk) for pk, at, hardware in told]
         update(ChargePoint, ("last_boot_at", *HARDWARE), sorted(rows, key=lambda row: row[-1]))
+        OutboxEvent.objects.record(happened.booted(pk, at, hardware) for pk, at, hardware in told)
+
+    def report_step(self, pk: int, name: str, status: str) -> str:
+        """Store the newest `firmware_status` or `diagnostics_status`; returns the one before."""
+        rows = self.filter(pk=pk)
+        before = rows.values_list(name, flat=True).get()
+        rows.update(**{name: status})
+        return before
 
     def record_life(self, heard: dict[int, float]) -> None:
         """Note when these charge points last said something: primary keys with moments of the monotonic clock."""
@@ -135,27 +111,6 @@ class ChargePointQuerySet(OrganizationQuerySet["ChargePoint"]):
                 seconds.setdefault(seen_at.replace(microsecond=0), []).append(pk)
         for seen_at, pks in seconds.items():
             self.filter(pk__in=pks).update(last_seen_at=seen_at)
-
-    def renew_leases(self, channel_names: list[str]) -> set[str]:
-        """Keep these sockets online for another lease; returns those that still own their charge point."""
-        self.filter(channel_name__in=channel_names).update(online_until=Now() + LEASE)
-        return self.owning(channel_names)
-
-    def owning(self, channel_names: list[str]) -> set[str]:
-        """Those of these sockets that still own their charge point."""
-        return set(self.filter(channel_name__in=channel_names).order_by().values_list("channel_name", flat=True))
-
-    def end_leases(self) -> int:
-        """Mark offline, some at a time, the charge points whose lease ran out; returns how many.
-
-        Their worker died. The channel stays: where it only hung, or the database was away, a renewal makes the charge
-        point online again, and its socket need not close.
-        """
-        with transaction.atomic():
-            lapsed = self.filter(online_until__lte=Now())
-            claimed = lapsed.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)[:BATCH]
-            ended = lapsed.filter(pk__in=list(claimed))
-            return ended.update(online_until=None, disconnected_at=F("online_until"))
 
 
 class ChargePoint(models.Model):
@@ -276,8 +231,7 @@ class ChargePoint(models.Model):
 
     def disconnect(self, channel_name: str) -> bool:
         """Mark offline, unless a newer socket has taken over."""
-        rows = ChargePoint.objects.filter(pk=self.pk, channel_name=channel_name)
-        return bool(rows.update(channel_name="", online_until=None, disconnected_at=Now()))
+        return ChargePoint.objects.disconnect(self.pk, channel_name)
 
     def report_status(self, connector_id: int, status: ConnectorStatus) -> None:
         """Store a StatusNotification: its history row, and the connector's current state."""

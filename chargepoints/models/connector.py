@@ -1,12 +1,19 @@
 from __future__ import annotations
 
-from django.db import models
+from operator import attrgetter
+from typing import Any
+
+from django.db import connection, models
 from django.db.models import Q
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
+from ..database import insert
+from ..statements import REPORT, REPORT_ROW
+from . import happened
 from .charge_point import Availability, ChargePoint
+from .event import OutboxEvent
 
 # A connector that has reported nothing yet is not listed, nor is the charge point itself while all is well.
 LISTED = ~Q(status="") & ~Q(connector_id=0, status="Available")
@@ -46,22 +53,36 @@ REPORTED = [
     "info",
     "vendor_id",
     "vendor_error_code",
-    "timestamp",
 ]
+reported = attrgetter(*REPORTED)
 
 
 class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
     def report(self, statuses: list[ConnectorStatus]) -> None:
         """Store StatusNotifications: their history, and the current state of each connector, by the last of its own."""
-        self.bulk_create(statuses)
-        last = {(status.charge_point_id, status.connector_id): status for status in statuses}
-        Connector.objects.bulk_create(
-            # In one order everywhere, so that two processes cannot wait for each other.
-            [Connector(**{name: getattr(last[key], name) for name in REPORTED}) for key in sorted(last)],
-            update_conflicts=True,
-            unique_fields=REPORTED[:2],
-            update_fields=REPORTED[2:],
-        )
+        adapt = connection.ops.adapt_datetimefield_value
+        rows, history = {}, []
+        for status in statuses:
+            row = (*reported(status), adapt(status.timestamp))
+            history.append((*row, adapt(status.received_at)))
+            rows[row[:2]] = row
+        insert(ConnectorStatus, (*REPORTED, "timestamp", "received_at"), history)
+        self.record_changes(statuses)
+        # In one order everywhere, so that two processes cannot wait for each other.
+        values = [value for key in sorted(rows) for value in rows[key]]
+        with connection.cursor() as cursor:
+            cursor.execute(REPORT.format(", ".join([REPORT_ROW] * len(rows))), values)
+
+    def record_changes(self, statuses: list[ConnectorStatus]) -> None:
+        """Record the events of these StatusNotifications, each against the one before it."""
+        rows = Connector.objects.filter(charge_point__in={status.charge_point_id for status in statuses}).order_by()
+        known: dict[Any, Any] = {row[:2]: happened.Reported(*row[2:]) for row in rows.values_list(*REPORTED)}
+        events: list[happened.Happened] = []
+        for status in statuses:
+            key = status.charge_point_id, status.connector_id
+            events += happened.status_reported(status, known.get(key))
+            known[key] = status
+        OutboxEvent.objects.record(events)
 
 
 class ConnectorStatus(models.Model):

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
+from . import happened
 from .charge_point import ChargePoint
+from .event import Note
 
 
 class Notification(models.Model):
@@ -27,6 +31,11 @@ class Notification(models.Model):
         return f"{self.action} {self.status}".strip()
 
 
+class SecurityEventQuerySet(ChargePointOwnedQuerySet["SecurityEvent"]):
+    def report(self, note: Note, **fields: Any) -> None:
+        note(happened.security_event(self.create(**fields)))
+
+
 class SecurityEvent(models.Model):
     """A security event: reported by the charge point, or seen by us in what it sent."""
 
@@ -36,7 +45,7 @@ class SecurityEvent(models.Model):
     timestamp = models.DateTimeField(default=timezone.now)
     received_at = models.DateTimeField(default=timezone.now)
 
-    objects = ChargePointOwnedQuerySet.as_manager()
+    objects = SecurityEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

@@ -17,9 +17,11 @@ from apikeys.querysets import ChargePointOwnedQuerySet
 from ..database import insert_row
 from ..fingerprints import fingerprint, start_mark
 from ..statements import RECORD_LATEST, STARTED, STOP
+from . import happened
 from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
 from .connector import Connector
+from .event import Note, OutboxEvent, note_now
 
 MAXIMUM_TRANSACTION_ID = 2**31 - 1
 
@@ -64,6 +66,7 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         reported_at: str | None = None,
         reservation_id: int | None = None,
         surroundings: Surroundings | None = None,
+        note: Note = note_now,
     ) -> tuple[Transaction, bool]:
         """Open a transaction, or find the one that this is a repeat of; returns it and whether it is new.
 
@@ -84,7 +87,7 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         with database.atomic(savepoint=False):
             for forgotten in near.rows:
                 if (forgotten.charge_point_id, forgotten.connector_id) == (charge_point.pk, connector_id):
-                    forgotten.infer_stop()
+                    forgotten.infer_stop(note)
             row = self.model(
                 id=near.numbers.pop(),
                 charge_point=charge_point,
@@ -119,6 +122,12 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         rows = [(energy_wh, adapt(at), energy_wh, adapt(at), pk, adapt(at)) for pk, energy_wh, at in sorted(readings)]
         with connection.cursor() as cursor:
             cursor.executemany(RECORD_LATEST, rows)
+
+    def tell(self, pks: Collection[int], at: datetime) -> None:
+        """Have the newest readings of these told that are still active."""
+        rows = self.active().filter(pk__in=pks).exclude(latest_meter_at=None).order_by()
+        OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
+        rows.update(told_at=at)
 
     def to_be_stopped(self, numbers: list[int]) -> TransactionQuerySet:
         """Those of these numbers, annotated.
@@ -168,6 +177,7 @@ class Transaction(models.Model):
     meter_start = models.BigIntegerField(help_text="Wh")
     latest_meter_value = models.BigIntegerField(null=True, blank=True, help_text="Wh")
     latest_meter_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True, editable=False)
     stopped_at = models.DateTimeField(null=True, blank=True)
     stop_received_at = models.DateTimeField(null=True, blank=True)
     meter_stop = models.BigIntegerField(null=True, blank=True, help_text="Wh")
@@ -226,18 +236,27 @@ class Transaction(models.Model):
         reason: str,
         id_tag: str = "",
         received_at: datetime | None = None,
+        note: Note = note_now,
     ) -> bool:
         """Close on the charge point's word, also over an inference; False if a stop was stored before."""
         adapt = connection.ops.adapt_datetimefield_value
         values = [meter_stop, adapt(stopped_at), adapt(received_at or now()), reason, id_tag, self.pk]
         with connection.cursor() as cursor:
             cursor.execute(STOP, values)
-            return bool(cursor.rowcount)
+            if not cursor.rowcount:
+                return False
+        self.state, self.meter_stop, self.stopped_at, self.stop_reason = "stopped", meter_stop, stopped_at, reason
+        note(happened.session_ended(self))
+        return True
 
-    def infer_stop(self) -> bool:
+    def infer_stop(self, note: Note = note_now) -> bool:
         """Close at the last known reading: the charge point has begun anew and sent no stop."""
         active = Transaction.objects.filter(pk=self.pk, state=self.State.ACTIVE)
-        return bool(active.update(state=self.State.INFERRED, stop_reason="", **AT_LAST_READING))
+        if not active.update(state=self.State.INFERRED, stop_reason="", **AT_LAST_READING):
+            return False
+        self.refresh_from_db(fields=["state", "stop_reason", "meter_stop", "stopped_at"])
+        note(happened.session_ended(self))
+        return True
 
     def record_reading(self, energy_wh: int, measured_at: datetime) -> None:
         """Keep a reading of the energy register if it is newer than the one that we have; an inference follows it."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from apikeys.clock import now
 from apikeys.models import ApiKey
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.database import insert_rows
-from chargepoints.models import ChargePoint, Transaction
+from chargepoints.models import ChargePoint, OutboxEvent, Transaction, happened
 from chargepoints.models.charge_point import RegistrationStatus
 
 from .. import metrics, payloads, statements
@@ -46,7 +47,7 @@ NEW = (
     "error_description",
 )
 ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
-UNANSWERED = {"response": None, "error_code": "", "error_description": "", "error_details": None}
+UNANSWERED = {"is_late": False, "response": None, "error_code": "", "error_description": "", "error_details": None}
 LONGEST_TOLD = 16 * 1024
 
 
@@ -105,12 +106,15 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
                 return {command.pk for command, values in ends if command.end(**values)}
         full = [(command, UNANSWERED | values) for command, values in ends]
         rows = [{**values, "id": str(command.pk)} for command, values in full]
-        with connection.cursor() as cursor:
-            cursor.execute(statements.END, [json.dumps(rows)])
-            ended = {pk for (pk,) in cursor.fetchall()}
-        for command, values in full:
-            if command.pk in ended:
-                command._assign(values)
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(statements.END, [json.dumps(rows)])
+                ended = {pk for (pk,) in cursor.fetchall()}
+            for command, values in full:
+                if command.pk in ended:
+                    command._assign(values)
+            told = (happened.command_ended(command) for command, _ in ends if command.pk in ended)
+            OutboxEvent.objects.record(chain.from_iterable(told))
         return ended
 
     def sent_within(self, charge_points: Collection[int], seconds: float) -> dict[int, list[float]]:
@@ -260,19 +264,12 @@ class Command(models.Model):
     def end(self, state: str, **answer: Any) -> bool:
         """Move an unfinished command to its end; False where another end was first."""
         values = {"state": state, "ended_at": Now(), **self._hidden(), **answer}
-        if not Command.objects.unfinished().filter(pk=self.pk).update(**values):
-            return False
-        self._assign(values)
-        return True
+        return self._finish(Command.objects.unfinished(), values)
 
     def give_up(self, reason: str) -> bool:
         """End a command that no socket has taken for sending; False where one has, or it has ended."""
         ended = {"state": self.State.LOST, "ended_at": Now(), "error_description": reason}
-        values = {**ended, **self._hidden()}
-        if not Command.objects.filter(pk=self.pk, state=self.State.QUEUED).update(**values):
-            return False
-        self._assign(values)
-        return True
+        return self._finish(Command.objects.filter(state=self.State.QUEUED), {**ended, **self._hidden()})
 
     def tell(self) -> str:
         """What its end gave an answered command, for `learn` in another process; '' where its row should be read."""
@@ -288,11 +285,7 @@ class Command(models.Model):
 
     def cancel(self) -> bool:
         """End a command that waits for its charge point; False where it does not wait, or does no longer."""
-        values = {"state": self.State.CANCELLED, "ended_at": Now()}
-        if not Command.objects.filter(KEPT, pk=self.pk).update(**values):
-            return False
-        self._assign(values)
-        return True
+        return self._finish(Command.objects.filter(KEPT), {"state": self.State.CANCELLED, "ended_at": Now()})
 
     def complete(self, state: str, **answer: Any) -> bool:
         """Store the charge point's answer, also over a timeout; False where the command had another end."""
@@ -301,10 +294,7 @@ class Command(models.Model):
     def complete_late(self, state: str, **answer: Any) -> bool:
         """Store an answer over a timeout; False where that was not the command's end."""
         values = {"state": state, "ended_at": Now(), "is_late": True, **answer}
-        if not Command.objects.filter(pk=self.pk, state=self.State.TIMED_OUT).update(**values):
-            return False
-        self._assign(values)
-        return True
+        return self._finish(Command.objects.filter(state=self.State.TIMED_OUT), values)
 
     def withdraw_secret(self) -> None:
         """Forget the password that the charge point refused, unless it is being told another."""
@@ -324,6 +314,15 @@ class Command(models.Model):
     def _hidden(self) -> dict[str, Any]:
         hides = payloads.secret(self.action, self.payload)
         return {"payload": payloads.masked(self.action, self.payload)} if hides else {}
+
+    def _finish(self, rows: CommandQuerySet, values: dict[str, Any]) -> bool:
+        """Move the command, if it is one of `rows`, to its end, of which an event tells."""
+        with transaction.atomic():
+            if not rows.filter(pk=self.pk).update(**values):
+                return False
+            self._assign(values)
+            OutboxEvent.objects.record(happened.command_ended(self))
+        return True
 
     def _assign(self, values: dict[str, Any]) -> None:
         for name, value in values.items():

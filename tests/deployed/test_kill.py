@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import F
 
 from chargepoints.models import ChargePoint
-from chargepoints.models.charge_point import LEASE
+from chargepoints.models.lease import LEASE
 from tests.conftest import eventually
 from tests.metrics import read_at
 

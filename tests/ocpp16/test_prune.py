@@ -15,6 +15,7 @@ from django.utils import timezone
 from chargepoints.models import (
     ChargePoint,
     ConnectorStatus,
+    Event,
     MeterValue,
     Notification,
     OrphanStop,
@@ -24,7 +25,17 @@ from chargepoints.models import (
 from ocpp16 import retention
 from ocpp16.models import BulkCommand, Command, Message, RefusedConnection
 
-MODELS = (Message, ConnectorStatus, Notification, SecurityEvent, OrphanStop, Command, BulkCommand, RefusedConnection)
+MODELS = (
+    Message,
+    ConnectorStatus,
+    Notification,
+    SecurityEvent,
+    OrphanStop,
+    Command,
+    BulkCommand,
+    RefusedConnection,
+    Event,
+)
 
 
 @pytest.fixture
@@ -48,6 +59,9 @@ def log(charge_point: ChargePoint, at: datetime) -> None:
     command(charge_point, at, "accepted")
     bulk_command(charge_point, at)
     RefusedConnection.objects.create(identity=uuid.uuid4().hex, reason="unknown", first_at=at, last_at=at)
+    Event.objects.create(
+        organization=charge_point.organization, charge_point=charge_point, type="charge_point.booted", created_at=at
+    )
 
 
 def orphan_stop(charge_point: ChargePoint, at: datetime, matched: Transaction | None = None) -> None:
@@ -97,6 +111,7 @@ def test_deletes_what_is_older_than_the_retention(charge_point: ChargePoint, set
         "commands: 1 deleted",
         "bulk commands: 1 deleted",
         "refused connections: 1 deleted",
+        "events: 1 deleted",
     ]
 
 
@@ -170,3 +185,16 @@ def test_deletes_in_batches(
         assert "messages: 25 deleted" in run()
     deletions = [query["sql"] for query in queries.captured_queries if query["sql"].startswith("DELETE")]
     assert len(deletions) == 3
+
+
+def test_deletes_old_events_in_batches(charge_point: ChargePoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 10)
+    old, new = days_ago(1000), days_ago(1)
+    Event.objects.bulk_create(
+        Event(
+            organization=charge_point.organization, charge_point=charge_point, type="charge_point.booted", created_at=at
+        )
+        for at in [old] * 25 + [new] * 25
+    )
+    assert "events: 25 deleted" in run()
+    assert Event.objects.count() == 25

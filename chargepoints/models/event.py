@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from django.db import connection, models, transaction
+from django.db.models.functions import Now
+
+from apikeys.models import Organization
+from apikeys.querysets import OrganizationQuerySet
+
+from ..database import insert
+from ..statements import PUBLISH
+
+# Of many processes one publishes at a time.
+PUBLISHING = int.from_bytes(b"events")
+BATCH = 500
+
+
+class EventType(StrEnum):
+    CONNECTED = "charge_point.connected"
+    DISCONNECTED = "charge_point.disconnected"
+    BOOTED = "charge_point.booted"
+    STATUS_CHANGED = "charge_point.status_changed"
+    FAULT = "charge_point.fault"
+    SESSION_AUTHORIZED = "session.authorized"
+    SESSION_STARTED = "session.started"
+    SESSION_UPDATED = "session.updated"
+    SESSION_ENDED = "session.ended"
+    COMMAND_COMPLETED = "command.completed"
+    FIRMWARE_STARTED = "firmware.update_started"
+    FIRMWARE_COMPLETED = "firmware.update_completed"
+    DIAGNOSTICS_UPLOADED = "diagnostics.uploaded"
+    SECURITY_EVENT = "security.event"
+    TEST = "webhook.test"
+
+
+class Happened(NamedTuple):
+    """An event to be; chargepoints/events.py says what the data of each type hold besides the charge point's id."""
+
+    charge_point_id: int
+    type: str
+    data: dict[str, Any]
+
+
+Note = Callable[[Happened], None]
+
+
+def told(value: Any) -> str:
+    """How JSON says a time: as the API does."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(value)
+
+
+_encode = json.JSONEncoder(default=told, separators=(",", ":")).encode
+
+
+class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
+    def record(self, happened: Iterable[Happened]) -> None:
+        """Have these published as soon as the transaction that brings them about is committed."""
+        native = connection.features.has_native_uuid_field
+        rows = []
+        for charge_point_id, kind, data in happened:
+            identifier = uuid.uuid4()
+            rows.append((identifier if native else identifier.hex, charge_point_id, str(kind), _encode(data)))
+        if rows:
+            insert(OutboxEvent, ("uuid", "charge_point_id", "type", "data"), rows)
+
+
+def note_now(happened: Happened) -> None:
+    """Record an event that nobody gathers with others."""
+    OutboxEvent.objects.record([happened])
+
+
+class Happening(models.Model):
+    """What happened at a charge point; `uuid` is what receivers know it by."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, editable=False)
+    type = models.CharField(max_length=30)
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.uuid}"
+
+
+class OutboxEvent(Happening):
+    """An event as it was written in the transaction of what happened.
+
+    Its id was given before that was committed, so a smaller one may still come: it is no order to read by.
+    """
+
+    # No constraint: its check would lock the charge point's row, for which charge points would wait.
+    charge_point = models.ForeignKey(
+        "ChargePoint", models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
+
+    objects = OutboxEventQuerySet.as_manager()
+
+
+class Published(NamedTuple):
+    """What is asked of a published event to find who wants it."""
+
+    id: int
+    organization_id: int
+    charge_point_id: int
+    type: str
+
+
+class EventQuerySet(OrganizationQuerySet["Event"]):
+    def publish(self) -> list[Published]:
+        """Take a batch from the outbox, inside a transaction; ends with nothing where another process does.
+
+        Ids are given here only, by one process at a time until its commit: who has seen one sees no smaller one later.
+        """
+        if not self.has_turn():
+            return []
+        taken = list(OutboxEvent.objects.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        if not taken:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(PUBLISH.format(", ".join(["%s"] * len(taken))), taken)
+            published = [Published(*row) for row in cursor.fetchall()]
+        OutboxEvent.objects.filter(pk__in=taken).delete()
+        return published
+
+    def has_turn(self, *, patiently: bool = False) -> bool:
+        """Whether this transaction, until its end, is the one that gives ids."""
+        if connection.vendor != "postgresql":
+            return True  # it has one writer at a time
+        function = "pg_advisory_xact_lock" if patiently else "pg_try_advisory_xact_lock"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}(%s)", [PUBLISHING])
+            return cursor.fetchone()[0] is not False
+
+    def publish_test(self, organization: Organization, data: dict[str, Any]) -> Event:
+        """An event that is of no charge point and in no feed."""
+        with transaction.atomic():
+            self.has_turn(patiently=True)
+            return self.create(organization=organization, type=EventType.TEST, data=data)
+
+    def oldest(self, count: int) -> EventQuerySet:
+        """So many, found by their ids: an index of times would be written with each event, and read once a day."""
+        return self.filter(pk__in=self.order_by("pk").values("pk")[:count])
+
+    def in_feed(self, after: int, types: Collection[str] = ()) -> EventQuerySet:
+        """Those of the feed behind that id, in the order that stands."""
+        found = self.filter(pk__gt=after).exclude(type=EventType.TEST)
+        return (found.filter(type__in=types) if types else found).order_by("pk")
+
+
+class Event(Happening):
+    """A published event: nothing that is committed later has a smaller id."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, db_index=False, related_name="events")
+    charge_point = models.ForeignKey(
+        "ChargePoint", models.CASCADE, null=True, blank=True, db_index=False, related_name="events"
+    )
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["organization", "id"], name="event_of_organization"),
+            models.Index(fields=["charge_point", "id"], name="event_of_charge_point"),
+        ]
