@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from .models import Event
@@ -116,7 +117,7 @@ class SecurityEventSerializer(DataSerializer):
     timestamp = serializers.DateTimeField()
 
 
-class TestSerializer(serializers.Serializer[Any]):
+class WebhookTestSerializer(serializers.Serializer[Any]):
     endpoint_id = serializers.UUIDField()
 
 
@@ -148,10 +149,32 @@ EVENTS: dict[str, Described] = {
     EventType.SECURITY_EVENT: Described(
         "A charge point reported a security event, or its messages were one.", SecurityEventSerializer
     ),
-    EventType.TEST: Described("Somebody asked for a test of the endpoint.", TestSerializer),
+    EventType.TEST: Described("Somebody asked for a test of the endpoint.", WebhookTestSerializer),
 }
 # What can be subscribed to, and asked for in the feed.
 TYPES = tuple(str(kind) for kind in EVENTS if kind != EventType.TEST)
+
+
+def describe(kind: str, described: Described) -> type[serializers.Serializer[Any]]:
+    """The serializer of whole events of a type."""
+    words = "".join(word.title() for word in kind.replace(".", "_").split("_"))
+    fields = {
+        "__doc__": described.when,
+        "id": serializers.UUIDField(help_text="The same however often the event is told."),
+        "event": serializers.ChoiceField([kind]),
+        "created_at": serializers.DateTimeField(),
+        "data": described.data(),
+    }
+    return type(f"{words}EventSerializer", (serializers.Serializer,), fields)
+
+
+# An event, as it is in the feed and in the body of a webhook.
+EVENT = partial(
+    PolymorphicProxySerializer,
+    component_name="Event",
+    serializers={str(kind): describe(kind, described) for kind, described in EVENTS.items()},
+    resource_type_field_name="event",
+)
 
 
 @cache

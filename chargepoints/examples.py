@@ -55,3 +55,23 @@ CHARGE_POINT_STATUSES = OpenApiExample(
         "per_page": 50,
     },
 )
+
+SESSION_STARTED = {
+    "id": "0d9bb4a1-6ab6-4a3c-9a7e-0f1f2c1b6f4e",
+    "event": "session.started",
+    "created_at": "2024-03-10T14:45:01Z",
+    "data": {
+        "charge_point_id": "CP-SITE42-001",
+        "transaction_id": 10042,
+        "connector_id": 2,
+        "id_tag": "RFID-USER-9B3E",
+        "start_time": "2024-03-10T14:45:00Z",
+        "meter_start": 10500,
+        "authorization_status": "Accepted",
+        "reservation_id": None,
+        "command_id": None,
+    },
+}
+EVENT_FEED = OpenApiExample(
+    "events", response_only=True, value={"events": [SESSION_STARTED], "cursor": "MTo0MjE3", "has_more": False}
+)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
 
@@ -41,6 +44,32 @@ class OfOrganization:
         possible = [identity for identity in identities if not IDENTITY_FORBIDDEN.search(identity)]
         named = self.get_queryset().filter(identity__in=possible)
         return {row.identity: row for row in named.order_by()} if possible else {}
+
+
+async def in_thread_of_caller(function: Callable[..., Any], *args: Any) -> Any:
+    return await sync_to_async(function)(*args)
+
+
+class WaitingView(APIView):
+    """A view that answers on the event loop, so that it may wait for long, by the first of its `http_method_names`."""
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        """APIView's, on an event loop; the server says which thread the work is done in."""
+        self.in_thread = getattr(request, "in_thread", in_thread_of_caller)
+        self.args, self.kwargs, self.headers = args, kwargs, self.default_response_headers
+        self.request = self.initialize_request(request, *args, **kwargs)
+        try:
+            response = await getattr(self, self.http_method_names[0])(self.request)
+        except Exception as error:
+            response = self.handle_exception(error)
+        self.response = self.finalize_response(self.request, response, *args, **kwargs)
+        return self.response.render()
+
+    def admit(self, request: Request) -> None:
+        """Refuse who may not do this, and what is no method of it."""
+        self.initial(request)
+        if str(request.method).lower() not in self.http_method_names:
+            self.http_method_not_allowed(request)
 
 
 class ActiveTransactionsView(OfOrganization, GenericAPIView[ChargePoint]):

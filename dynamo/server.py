@@ -20,6 +20,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 from twisted.internet import defer
 
+from chargepoints.feed import watch
 from ocpp16.journal import journal
 
 from . import metrics, proxies
@@ -123,6 +124,7 @@ class Server(daphne.server.Server):
             self.port.stopListening()  # or who is told to go would come back here
         for task in self.tasks:
             task.cancel()
+        watch.end()
         for protocol in [*self.connections]:
             if isinstance(protocol, ChargePointProtocol):
                 self._send_home(protocol)

@@ -9,6 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from apikeys.views import ApiKeysView, ApiKeyView, MeView, RevokeView, RotateView
 from chargepoints.api import charge_points, meter_values, sessions
+from chargepoints.feed import EventFeedView
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16 import bulk_views
 from ocpp16.commands import COMMANDS
@@ -75,6 +76,7 @@ urlpatterns = [
     path("api/v1/org/api-keys/<int:pk>", ApiKeyView.as_view(), name="api_key"),
     path("api/v1/org/api-keys/<int:pk>/revoke", RevokeView.as_view(), name="revoke_api_key"),
     path("api/v1/org/api-keys/<int:pk>/rotate", RotateView.as_view(), name="rotate_api_key"),
+    path("api/v1/events", EventFeedView.as_view(), name="events"),
     path("api/schema", SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2]), name="schema"),
     path(
         "api/docs",

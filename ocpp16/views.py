@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -14,7 +12,7 @@ from rest_framework.response import Response
 from apikeys.permissions import permit_command
 from apikeys.scopes import WRITE_CHARGE_POINTS
 from chargepoints.models import ChargePoint
-from chargepoints.views import OfOrganization
+from chargepoints.views import OfOrganization, WaitingView, in_thread_of_caller
 
 from . import refusals
 from .beginnings import Beginning, begin_all
@@ -28,15 +26,11 @@ from .schema import CommandSchema
 from .serializers import CommandSerializer
 
 
-async def in_thread_of_caller(function: Callable[..., Any], *args: Any) -> Any:
-    return await sync_to_async(function)(*args)
-
-
 async def alone(beginning: Beginning) -> None:
     await in_thread_of_caller(begin_all, [beginning])
 
 
-class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
+class CommandView(OfOrganization, WaitingView, GenericAPIView[ChargePoint]):
     """All commands: checks the request, sends the CALL, waits for its end and tells it.
 
     `endpoint` is the row of COMMANDS that makes the difference.
@@ -51,23 +45,10 @@ class CommandView(OfOrganization, GenericAPIView[ChargePoint]):
     def get_serializer_class(self) -> type[CommandSerializer]:
         return self.endpoint.serializer
 
-    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
-        """APIView's, on an event loop; the server says which thread the work is done in."""
-        self.in_thread = getattr(request, "in_thread", in_thread_of_caller)
-        self.begin = getattr(request, "begin_command", alone)
-        self.args, self.kwargs, self.headers = args, kwargs, self.default_response_headers
-        self.request = self.initialize_request(request, *args, **kwargs)
-        try:
-            response = await self.post(self.request)
-        except Exception as error:
-            response = self.handle_exception(error)
-        self.response = self.finalize_response(self.request, response, *args, **kwargs)
-        return self.response.render()
-
     async def post(self, request: Request) -> Response:
         """Two pieces of work, between which the command holds no thread."""
         beginning = Beginning(self)
-        await self.begin(beginning)
+        await getattr(request._request, "begin_command", alone)(beginning)
         with refusals.translated():
             pending = beginning.result()
         assert beginning.command is not None

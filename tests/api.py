@@ -25,11 +25,11 @@ class Api:
         self.client = Client(raise_request_exception=False)
 
     def get(self, path: str, query: Any = None, **headers: str) -> Any:
-        return self.client.get(self.root + path, query, headers=self.headers(headers))
+        return self.client.get(self.whole(path), query, headers=self.headers(headers))
 
     def post(self, name: str, body: Any, **headers: str) -> Any:
         """POST `body`: bytes as they are, anything else as JSON."""
-        return self.send("POST", f"/{name}", body, **headers)
+        return self.send("POST", name if name.startswith("/") else f"/{name}", body, **headers)
 
     def patch(self, path: str, body: Any) -> Any:
         return self.send("PATCH", path, body)
@@ -39,7 +39,11 @@ class Api:
 
     def send(self, method: str, path: str, body: Any, **headers: str) -> Any:
         content = body if isinstance(body, bytes) else json.dumps(body, cls=DjangoJSONEncoder).encode()
-        return self.client.generic(method, self.root + path, content, "application/json", headers=self.headers(headers))
+        return self.client.generic(method, self.whole(path), content, "application/json", headers=self.headers(headers))
+
+    def whole(self, path: str) -> str:
+        """The path, which may leave out what most have in common."""
+        return path if path.startswith("/api/") else self.root + path
 
     def headers(self, given: dict[str, str]) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}", **{name.replace("_", "-"): given[name] for name in given}}

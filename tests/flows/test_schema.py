@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from playwright.async_api import async_playwright
 
+from chargepoints.events import EVENTS, members
 from ocpp16.commands import COMMANDS
 from tests.ocpp16.reference import EXAMPLES, EXPIRY, RESPONSE_TIME, SENT_AT
 
@@ -138,6 +139,20 @@ def test_describes_the_idempotency_key_of_every_post_and_of_nothing_else(documen
                 assert replayed == succeeded | ({"408", "422"} if is_command else {"422"})
                 if is_command:
                     assert "X-Command-Id" in described["responses"]["200"]["headers"]
+
+
+def test_describes_every_event_by_its_type(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    kinds = schemas["Event"]["discriminator"]["mapping"]
+    assert set(kinds) == set(EVENTS)
+    for kind, reference in kinds.items():
+        event = resolve(document, {"$ref": reference})
+        assert event["properties"]["event"]["enum"] == [kind]
+        assert event["description"] == EVENTS[kind].when
+        data = resolve(document, event["properties"]["data"])
+        assert list(data["properties"]) == list(members(kind))
+    responses = document["paths"]["/api/v1/events"]["get"]["responses"]
+    assert set(responses) == {"200", "400", "401", "403", "404", "500", "503"}
 
 
 async def test_is_served_to_everybody(servers: Any, api: Any) -> None:

@@ -169,7 +169,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("query", "field"), REFUSED)
+@pytest.mark.parametrize(("query", "field"), REFUSED, ids=range(len(REFUSED)))  # the same for every process
 def test_refuses_to_keep_without_a_sane_end(caller: Api, query: str, field: str) -> None:
     row = make_charge_point(caller.organization)
     refused = caller.post(f"reset{query}", {"charge_point_id": row.identity, **RESET})
