@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from .models import Event, OutboxEvent
+from .models import Event, OutboxEvent, WebhookDelivery
 
 
 def publish() -> int:
-    """Publish a batch of what has been committed; returns how many events."""
+    """Publish a batch of what has been committed, and have it delivered; returns how many events."""
     if not OutboxEvent.objects.exists():
         return 0
     with transaction.atomic():
-        return len(Event.objects.publish())
+        published = Event.objects.publish()
+        WebhookDelivery.objects.fan_out(published)
+    return len(published)

@@ -59,3 +59,9 @@ PUBLISH = """
     ORDER BY outbox.id
     RETURNING id, organization_id, charge_point_id, type
 """
+# Only what has no other end yet: whoever had hung for so long that another took over must not undo it.
+SETTLE = """
+    UPDATE chargepoints_webhookdelivery
+    SET state = %s, tries = %s, attempts = %s, next_attempt_at = %s, gives_up_at = %s, ended_at = %s
+    WHERE id = %s AND state = 'pending'
+"""

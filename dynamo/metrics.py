@@ -7,10 +7,12 @@ import hmac
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import Error
+from django.db.models import Min
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -28,7 +30,7 @@ from prometheus_client.registry import Collector
 
 from apikeys import clock
 from chargepoints.database import in_database
-from chargepoints.models import ChargePoint
+from chargepoints.models import ChargePoint, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from ocpp16.models import Command
 
 from .proxies import address_in
@@ -106,6 +108,9 @@ SHARED = {
     "dynamo_charge_points_online": "Charge points with a live socket on any process.",
     "dynamo_leases_expired": "Charge points whose process died with their socket; nothing has cleared them yet.",
     "dynamo_commands_forgotten": "Commands that nobody waits for any more and nothing has ended yet.",
+    "dynamo_outbox_seconds": "How long the oldest event has waited to be published.",
+    "dynamo_webhook_lag_seconds": "How long the oldest event has waited for an active endpoint.",
+    "dynamo_webhook_endpoints_paused": "Webhook endpoints that were paused because they failed.",
     "dynamo_clock_ahead_seconds": "How far this machine's clock is ahead of the database's.",
 }
 
@@ -118,12 +123,20 @@ async def shared_state() -> Any:
         return Shared(None)
 
 
+def age(at: datetime | None) -> float:
+    """In seconds, by the database's clock; 0 of what is not there."""
+    return 0.0 if at is None else max(0.0, (clock.now() - at).total_seconds())
+
+
 def read_shared() -> dict[str, float]:
     registered = ChargePoint.objects.exclude(channel_name="")
     counts = (
         ChargePoint.objects.online().count(),
         registered.filter(online_until__lte=Now()).count(),
         Command.objects.forgotten().count(),
+        age(OutboxEvent.objects.aggregate(at=Min("created_at"))["at"]),
+        age(WebhookDelivery.objects.oldest()),
+        WebhookEndpoint.objects.exclude(paused_at=None).exclude(paused_reason="requested").count(),
         (timezone.now() - clock.now()).total_seconds(),
     )
     return dict(zip(SHARED, counts, strict=True))

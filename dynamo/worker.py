@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 from chargepoints.outbox import publish
+from chargepoints.webhooks.deliverer import Deliverer
 from ocpp16 import bulk
 from ocpp16.models import Command
 from ocpp16.reconciliation import infer_stops, match_overtaken_stops
@@ -53,11 +54,11 @@ DUTIES = (
 
 
 async def run() -> None:
-    """Attend to every duty until cancelled, and finish the batches in flight then."""
+    """Attend to every duty and deliver webhooks until cancelled, and finish what is in flight then."""
     # A thread for each: a long one must not keep the others waiting.
     threads = ThreadPoolExecutor(len(DUTIES), thread_name_prefix="worker")
     try:
-        await asyncio.gather(bulk.run(), *(attend(duty, threads) for duty in DUTIES))
+        await asyncio.gather(bulk.run(), Deliverer().run(), *(attend(duty, threads) for duty in DUTIES))
     finally:
         await asyncio.to_thread(threads.shutdown)
 

@@ -95,9 +95,7 @@ def quick_flush() -> None:
 
 
 @pytest.fixture(scope="session")
-def server_processes(
-    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Servers]:
+def server_processes(own_threads: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     name = str(connection.settings_dict["NAME"])
     count = 2 if os.environ.get("REDIS_URL") else 1
     logs = tmp_path_factory.mktemp("servers")
@@ -107,6 +105,12 @@ def server_processes(
     yield Servers(processes[0], processes[-1])
     for process in processes:
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def own_threads(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """For what works in threads of the tests' own process, whose connections nobody closes."""
+    yield
     with django_db_blocker.unblock():
         end_other_sessions()
 

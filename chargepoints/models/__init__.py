@@ -8,6 +8,8 @@ from .meter_value import MeterValue, Reading
 from .notification import Notification, SecurityEvent
 from .reservation import Reservation
 from .transaction import OrphanStop, Transaction
+from .webhook_delivery import WebhookDelivery
+from .webhook_endpoint import WebhookEndpoint
 
 __all__ = [
     "Authorization",
@@ -26,4 +28,6 @@ __all__ = [
     "Reservation",
     "SecurityEvent",
     "Transaction",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -44,11 +44,15 @@ class Batches:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Attends to duties with these batches, looked at every few milliseconds."""
+    """Attends to duties with these batches, looked at every few milliseconds, and to nothing else."""
+
+    async def rest(deliverer: Any) -> None:
+        await asyncio.Event().wait()
 
     @asynccontextmanager
     async def attend(*batches: Callable[[], int]) -> AsyncIterator[asyncio.Task[None]]:
         monkeypatch.setattr(worker, "DUTIES", [Duty("things", "things were done", 0.01, batch) for batch in batches])
+        monkeypatch.setattr(worker.Deliverer, "run", rest)
         task = asyncio.create_task(worker.run())
         yield task
         if not task.cancelling():
