@@ -190,7 +190,7 @@ class EventFeedView(OfOrganization, WaitingView, GenericAPIView[ChargePoint]):
         self.admit(request)
         asked = FeedQuerySerializer(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        rows = Event.objects.for_organization(self.request.auth.organization)
+        rows = Event.objects.for_key(self.request.auth)
         identity = asked.validated_data.get("charge_point_id")
         return rows if identity is None else rows.filter(
             charge_point=self.get_charge_point(identity)

@@ -116,6 +116,8 @@ class Published(NamedTuple):
 
 
 class EventQuerySet(OrganizationQuerySet["Event"]):
+    charge_point_path = "charge_point__identity"
+
     def publish(self) -> list[Published]:
         """Take a batch from the outbox, inside a transaction; ends with nothing where another process does.
 
