@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import Error
 from django.db.models import Max
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
@@ -175,6 +176,7 @@ class EventFeedView(OfOrganization, WaitingView, GenericAPIView[ChargePoint]):
         summary="List events",
         tags=["Events"],
         parameters=[FeedQuerySerializer],
+        responses={200: FeedSerializer, 404: OpenApiTypes.OBJECT},
         examples=[EVENT_FEED],
     )
     async def get(self, request: Request) -> Response:
