@@ -8,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from apikeys.views import ApiKeysView, ApiKeyView, MeView, RevokeView, RotateView
-from chargepoints.api import charge_points, meter_values, sessions
+from chargepoints.api import charge_points, id_tags, meter_values, sessions
 from chargepoints.feed import EventFeedView
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16 import bulk_views
@@ -39,6 +39,10 @@ resources = [
         meter_values.MeterValuesFileView.as_view(),
         name="meter_values_file",
     ),
+    path("id-tags", id_tags.IdTagsView.as_view(), name="id_tags"),
+    # A tag of this name is read as BULK: tags are compared without case.
+    path("id-tags/bulk", id_tags.IdTagsBulkView.as_view(), name="id_tags_bulk"),
+    path("id-tags/<path:id_tag>", id_tags.IdTagView.as_view(), name="id_tag"),
 ]
 
 resources += [

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from apikeys.clock import now
 from apikeys.fields import Boolean, Choice, Integer, StrictSerializer, Text
+from chargepoints.fields import OptionalText
 from chargepoints.identities import IDENTITY_LENGTH, socket_url, validate_identity
 from chargepoints.models import ChargePoint, Connector
 from chargepoints.models.charge_point import HARDWARE, RegistrationStatus, SecurityProfile
@@ -112,7 +113,7 @@ class Password(Text):
 class SettingsSerializer(StrictSerializer):
     """What of a charge point is ours to say."""
 
-    description = Text(required=False, allow_blank=True, max_length=200)
+    description = OptionalText(max_length=200)
     security_profile = Integer(
         required=False,
         min_value=min(SecurityProfile),

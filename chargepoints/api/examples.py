@@ -117,3 +117,32 @@ METER_VALUES = _answer(
         ],
     },
 )
+
+_id_tag = {
+    "id_tag": "RFID-USER-4A2F",
+    "status": "Accepted",
+    "authorization_status": "Accepted",
+    "parent_id_tag": "FLEET-7",
+    "expires_at": "2030-01-01T00:00:00Z",
+    "allow_concurrent": False,
+    "description": "Van 12",
+    "created_at": "2024-02-28T09:00:00Z",
+}
+ID_TAG = _answer("id tag", _id_tag)
+NEW_ID_TAG = _request("new id tag", {"id_tag": "RFID-USER-4A2F", "parent_id_tag": "FLEET-7", "description": "Van 12"})
+BLOCKED = _request("to be blocked", {"status": "Blocked"})
+BULK = _request(
+    "many id tags",
+    {"upsert": [{"id_tag": "RFID-USER-4A2F", "status": "Blocked"}, {"id_tag": "RFID-USER-9B3E"}], "delete": ["LOST-1"]},
+)
+BULK_RESULTS = _answer(
+    "results",
+    {
+        "results": [
+            {"id_tag": "RFID-USER-4A2F", "result": "updated"},
+            {"id_tag": "RFID-USER-9B3E", "result": "created"},
+            {"id_tag": "LOST-1", "result": "not_found"},
+        ],
+        "total": 3,
+    },
+)

@@ -93,4 +93,10 @@ class OfChargePoint(django_filters.FilterSet):
     """Rows of charge points: those of one, and of one of its connectors."""
 
     charge_point_id = Text(field_name="charge_point__identity", help_text="Of this charge point only.")
-    connector_id = Number(help_text="Of the connectors with this number only.")
+    connector_id = Number(help_text="Of this connector only, together with `charge_point_id`.")
+
+    def is_valid(self) -> bool:
+        given = self.form.cleaned_data if super().is_valid() else {}
+        if given.get("connector_id") is not None and not given.get("charge_point_id"):
+            self.form.add_error("connector_id", "Needs charge_point_id: each charge point counts its own connectors.")
+        return not self.form.errors

@@ -4,14 +4,17 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models.functions import Upper
 from django.utils import timezone
 
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
+from ..database import update
+
 ID_TAG_LENGTH = 20
+CHANGEABLE = ("parent_id_tag", "status", "expires_at", "allow_concurrent", "description")
 
 
 class Authorization(NamedTuple):
@@ -36,6 +39,27 @@ class IdTagQuerySet(OrganizationQuerySet["IdTag"]):
             return []
         organizations, tags = {organization for organization, _ in pairs}, {tag for _, tag in pairs}
         return named(self.filter(organization__in=organizations), tags)
+
+    def change(
+        self, organization: Organization, upserts: list[dict[str, Any]], deletions: list[str]
+    ) -> list[tuple[str, str]]:
+        """Store these tags, each by the values that it is to have, and delete those; tells what became of each.
+
+        All or nothing: IntegrityError where somebody else lists one of them meanwhile.
+        """
+        given = {values["id_tag"].upper(): values for values in upserts}
+        with transaction.atomic():
+            # Who changes many at once waits here: two could wait for each other's tags.
+            Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+            listed = named(self.filter(organization=organization), [*(item["id_tag"] for item in upserts), *deletions])
+            known = {row.id_tag.upper(): row for row in listed}
+            IdTag.objects.bulk_create(
+                IdTag(organization=organization, **values) for tag, values in given.items() if tag not in known
+            )
+            update(IdTag, CHANGEABLE, [known[tag].changed(values) for tag, values in given.items() if tag in known])
+            self.filter(pk__in=[known[tag.upper()].pk for tag in deletions if tag.upper() in known]).delete()
+        stored = [(values["id_tag"], "updated" if tag in known else "created") for tag, values in given.items()]
+        return stored + [(tag, "deleted" if tag.upper() in known else "not_found") for tag in deletions]
 
 
 class IdTag(models.Model):
@@ -70,6 +94,12 @@ class IdTag(models.Model):
                 violation_error_message="The organization has this id tag already.",
             )
         ]
+        indexes = [
+            models.Index(
+                fields=["organization", "parent_id_tag"], condition=~models.Q(parent_id_tag=""), name="id_tag_parent"
+            ),
+            models.Index("organization", Upper("id_tag"), condition=models.Q(status="Blocked"), name="id_tag_blocked"),
+        ]
 
     def __str__(self) -> str:
         return self.id_tag
@@ -80,3 +110,9 @@ class IdTag(models.Model):
         if status == self.Status.ACCEPTED and self.expires_at is not None and self.expires_at <= at:
             status = "Expired"
         return Authorization(status, self.expires_at, self.parent_id_tag)
+
+    def changed(self, values: dict[str, Any]) -> list[Any]:
+        """The row for `update`, with these values instead of its own."""
+        adapt = connection.ops.adapt_datetimefield_value
+        row = {name: values.get(name, getattr(self, name)) for name in CHANGEABLE}
+        return [*(adapt(value) if isinstance(value, datetime) else value for value in row.values()), self.pk]

@@ -8,7 +8,7 @@ import pytest
 
 from apikeys.models import Organization
 from apikeys.scopes import SCOPES
-from chargepoints.models import ChargePoint, Transaction
+from chargepoints.models import ChargePoint, IdTag, Transaction
 from dynamo.urls import resources
 from ocpp16.models import BulkCommand, Command
 from tests.api import RESOURCES, Api, error_of, make_api
@@ -16,7 +16,7 @@ from tests.world import fill
 
 READ, WRITE, SESSIONS = "read:charge_points", "write:charge_points", "read:sessions"
 UNKNOWN = "9f3ac1de-5a52-4bf1-9f6c-1d2b8f6f0c11"
-NOWHERE = {"charge_point": "NOWHERE-CP", "session": 1, "command": UNKNOWN, "bulk": UNKNOWN}
+NOWHERE = {"charge_point": "NOWHERE-CP", "session": 1, "id_tag": "NOWHERE-TAG", "command": UNKNOWN, "bulk": UNKNOWN}
 # Refused for its charge point, so that it may be tried by everybody.
 BULK = {"command": "ClearCache", "payload": {}, "charge_point_ids": ["NOWHERE-CP"]}
 
@@ -49,6 +49,12 @@ USES = [
     Use("session", "GET", "/sessions/{session}", SESSIONS),
     Use("meter_values", "GET", "/sessions/{session}/meter-values", SESSIONS),
     Use("meter_values_file", "GET", "/sessions/{session}/meter-values.csv", SESSIONS),
+    Use("id_tags", "GET", "/id-tags", READ),
+    Use("id_tags", "POST", "/id-tags", WRITE, {"id_tag": "NEW"}, 201),
+    Use("id_tags_bulk", "POST", "/id-tags/bulk", WRITE, {"upsert": [{"id_tag": "NEW"}]}),
+    Use("id_tag", "GET", "/id-tags/{id_tag}", READ),
+    Use("id_tag", "PATCH", "/id-tags/{id_tag}", WRITE, {"status": "Blocked"}),
+    Use("id_tag", "DELETE", "/id-tags/{id_tag}", WRITE, status=204),
     Use("commands", "GET", "/commands", READ),
     Use("command", "GET", "/commands/{command}", READ),
     Use("cancel_command", "POST", "/commands/{command}/cancel", WRITE, {}, 409),
@@ -76,6 +82,7 @@ class World:
         self.named = {
             "charge_point": self.rows[ChargePoint].identity,
             "session": self.rows[Transaction].pk,
+            "id_tag": self.rows[IdTag].id_tag,
             "command": self.rows[Command].pk,
             "bulk": self.rows[BulkCommand].pk,
         }
@@ -91,7 +98,7 @@ class World:
 
     def state(self) -> Any:
         """What must stay as it is."""
-        return [list(model.objects.filter(pk=self.rows[model].pk).values()) for model in (ChargePoint, Command)]
+        return [list(model.objects.filter(pk=self.rows[model].pk).values()) for model in (ChargePoint, Command, IdTag)]
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def five(charge_point: ChargePoint, api: Api) -> dict[str, int]:
         ({"charge_point_id": "CP-2"}, ["long"]),
         ({"charge_point_id": "cp-2"}, []),
         ({"charge_point_id": "a/b:c"}, []),
-        ({"connector_id": "2"}, ["second"]),
+        ({"charge_point_id": "CP-1", "connector_id": "2"}, ["second"]),
         ({"charge_point_id": "CP-1", "connector_id": "1", "active": "true"}, ["active"]),
         ({"id_tag": "OTHER-tag"}, ["tag"]),
         ({"id_tag": "Other%"}, []),
@@ -173,6 +173,7 @@ def test_filters(api: Api, five: dict[str, int], query: dict[str, str], expected
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("connector_id", "1"),
         *[("active", value) for value in ("yes", "1", "True", "", "null", "\x00")],
         *[("connector_id", value) for value in ("-1", "1.0", " 1", "abc", "", "2147483648", "9" * 40, "\x00")],
         *[("charge_point_id", value) for value in ("", "\x00", "a\x00b", "x" * 256)],
