@@ -111,8 +111,10 @@ def text_of(response: Any) -> str:
     return "" if response.streaming else response.content.decode()
 
 
-def test_every_resource_is_tried() -> None:
-    assert {use.name for use in USES} == {route.name for route in resources}
+def test_every_resource_of_charge_points_is_tried() -> None:
+    ours = {route.name for route in resources if route.callback.view_class.__module__.startswith("chargepoints.")}
+    assert ours <= {use.name for use in USES}
+    assert ours
 
 
 @every_use
