@@ -8,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from apikeys.views import ApiKeysView, ApiKeyView, MeView, RevokeView, RotateView
-from chargepoints.api import charge_points, id_tags, meter_values, sessions
+from chargepoints.api import charge_points, id_tags, meter_values, records, sessions
 from chargepoints.feed import EventFeedView
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16 import bulk_views
@@ -29,6 +29,9 @@ resources = [
     path("charge-points", charge_points.ChargePointsView.as_view(), name="charge_points"),
     path("charge-points/<str:charge_point_id>", charge_points.ChargePointView.as_view(), name="charge_point"),
     path("charge-points/<str:charge_point_id>/connectors", charge_points.ConnectorsView.as_view(), name="connectors"),
+    path(
+        "charge-points/<str:charge_point_id>/configuration", records.ConfigurationView.as_view(), name="configuration"
+    ),
     path("charge-points/<str:charge_point_id>/password", charge_points.PasswordView.as_view(), name="password"),
     path("sessions", sessions.SessionsView.as_view(), name="sessions"),
     path("sessions.csv", sessions.SessionsFileView.as_view(), name="sessions_file"),
@@ -39,6 +42,8 @@ resources = [
         meter_values.MeterValuesFileView.as_view(),
         name="meter_values_file",
     ),
+    path("reservations", records.ReservationsView.as_view(), name="reservations"),
+    path("charging-profiles", records.ChargingProfilesView.as_view(), name="charging_profiles"),
     path("id-tags", id_tags.IdTagsView.as_view(), name="id_tags"),
     # A tag of this name is read as BULK: tags are compared without case.
     path("id-tags/bulk", id_tags.IdTagsBulkView.as_view(), name="id_tags_bulk"),

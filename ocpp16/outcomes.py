@@ -11,14 +11,17 @@ from typing import Any
 from django.db import DatabaseError, transaction
 from django.utils.dateparse import parse_datetime
 
-from chargepoints.models import ChargePoint, ChargingProfile, Reservation
+from chargepoints.models import ChargingProfile, ConfigurationKey, Reservation
 
 from .frames import CallError, CallResult
 from .masking import hidden
 from .models import Command
-from .payloads import SECRET_ACTIONS, fits_response
+from .payloads import SECRET_ACTIONS, fits_response, masked
 
 logger = logging.getLogger(__name__)
+
+# What a charge point answers that has done, or will do, what it was told; some actions have no word for it.
+DONE = ("", "Accepted", "RebootRequired", "Scheduled")
 
 
 def end(command_id: uuid.UUID, state: str) -> None:
@@ -101,16 +104,17 @@ def asks_for(command: Command) -> set[str]:
 def keep_effect(command: Command) -> None:
     """Keep what an accepted command changed; a failure here must not lose the answer."""
     effect = EFFECTS.get(command.action)
-    if effect is None or command.status not in ("Accepted", "Scheduled"):
+    if effect is None or command.state != Command.State.ACCEPTED or command.status not in DONE:
         return
     try:
         with transaction.atomic():
-            effect(command.charge_point, command.payload, command.status)
+            effect(command)
     except (DatabaseError, KeyError, OverflowError, TypeError, ValueError):
         logger.exception("The effect of %s could not be kept", command)
 
 
-def reserve(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+def reserve(command: Command) -> None:
+    charge_point, payload = command.charge_point, command.payload
     # JSON Schema's date-time may be in lower case, Django's may not.
     expires_at = parse_datetime(payload["expiryDate"].upper())
     if expires_at is None:
@@ -125,19 +129,23 @@ def reserve(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> 
     )
 
 
-def cancel_reservation(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+def cancel_reservation(command: Command) -> None:
+    charge_point, payload = command.charge_point, command.payload
     Reservation.objects.end(charge_point, payload["reservationId"], Reservation.State.CANCELLED)
 
 
-def change_availability(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
-    charge_point.change_availability(payload["connectorId"], payload["type"], scheduled=status == "Scheduled")
+def change_availability(command: Command) -> None:
+    charge_point, payload = command.charge_point, command.payload
+    charge_point.change_availability(payload["connectorId"], payload["type"], scheduled=command.status == "Scheduled")
 
 
-def set_charging_profile(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+def set_charging_profile(command: Command) -> None:
+    charge_point, payload = command.charge_point, command.payload
     ChargingProfile.objects.install(charge_point, payload["connectorId"], payload["csChargingProfiles"])
 
 
-def clear_charging_profile(charge_point: ChargePoint, payload: dict[str, Any], status: str) -> None:
+def clear_charging_profile(command: Command) -> None:
+    charge_point, payload = command.charge_point, command.payload
     fields = {
         "id": "charging_profile_id",
         "connectorId": "connector_id",
@@ -148,10 +156,23 @@ def clear_charging_profile(charge_point: ChargePoint, payload: dict[str, Any], s
     ChargingProfile.objects.filter(charge_point=charge_point, **wanted).clear()
 
 
-EFFECTS: dict[str, Callable[[ChargePoint, dict[str, Any], str], None]] = {
+def change_configuration(command: Command) -> None:
+    payload, needs_reboot = masked(command.action, command.payload), command.status == "RebootRequired"
+    ConfigurationKey.objects.change(command.charge_point, payload["key"], payload["value"], after_reboot=needs_reboot)
+
+
+def get_configuration(command: Command) -> None:
+    told: dict[str, Any] = command.response or {}
+    known, unknown = told.get("configurationKey", []), told.get("unknownKey", [])
+    ConfigurationKey.objects.record(command.charge_point, known, unknown)
+
+
+EFFECTS: dict[str, Callable[[Command], None]] = {
     "CancelReservation": cancel_reservation,
     "ChangeAvailability": change_availability,
+    "ChangeConfiguration": change_configuration,
     "ClearChargingProfile": clear_charging_profile,
+    "GetConfiguration": get_configuration,
     "ReserveNow": reserve,
     "SetChargingProfile": set_charging_profile,
 }

@@ -146,3 +146,49 @@ BULK_RESULTS = _answer(
         "total": 3,
     },
 )
+RESERVATION = _answer(
+    "reservation",
+    {
+        "charge_point_id": "CP-SITE42-001",
+        "reservation_id": 5001,
+        "connector_id": 1,
+        "id_tag": "RFID-USER-4A2F",
+        "parent_id_tag": None,
+        "state": "active",
+        "created_at": "2024-03-10T15:35:00Z",
+        "expires_at": "2024-03-10T17:00:00Z",
+        "ended_at": None,
+    },
+)
+CHARGING_PROFILE = _answer(
+    "charging profile",
+    {
+        "charge_point_id": "CP-SITE42-001",
+        "connector_id": 1,
+        "charging_profile_id": 101,
+        "purpose": "TxDefaultProfile",
+        "stack_level": 0,
+        "charging_profile": {
+            "chargingProfileId": 101,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Absolute",
+            "chargingSchedule": {
+                "chargingRateUnit": "W",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7400}],
+            },
+        },
+        "created_at": "2024-03-10T15:15:00Z",
+        "cleared_at": None,
+    },
+)
+CONFIGURATION = _answer(
+    "configuration key",
+    {
+        "key": "WebSocketPingInterval",
+        "value": "20",
+        "value_after_reboot": "60",
+        "readonly": False,
+        "as_of": "2024-03-10T15:00:00Z",
+    },
+)

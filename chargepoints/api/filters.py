@@ -29,13 +29,15 @@ class MomentField(forms.CharField):
 
 
 class NumberField(forms.CharField):
-    default_error_messages = {"invalid": f"Must be a whole number from 0 to {LARGEST}."}
+    def __init__(self, *, smallest: int = 0, **options: Any) -> None:
+        self.smallest = smallest
+        super().__init__(**options)
 
     def to_python(self, value: Any) -> Any:
         if value in self.empty_values:
             return None
-        if not re.fullmatch(r"[0-9]{1,10}", value) or int(value) > LARGEST:
-            raise forms.ValidationError(self.error_messages["invalid"])
+        if not re.fullmatch(r"-?[0-9]{1,10}", value) or not self.smallest <= int(value) <= LARGEST:
+            raise forms.ValidationError(f"Must be a whole number from {self.smallest} to {LARGEST}.")
         return int(value)
 
 
@@ -69,6 +71,12 @@ class Number(django_filters.Filter):
     field_class = NumberField
 
 
+def any_number(help_text: str) -> Number:
+    """A number of 32 bits, negative ones too."""
+    schema = {"type": "integer", "minimum": -LARGEST - 1, "maximum": LARGEST}
+    return extend_schema_field(schema)(Number(smallest=-LARGEST - 1, help_text=help_text))
+
+
 @extend_schema_field(OpenApiTypes.DATETIME)
 class Since(django_filters.Filter):
     """At that time or later."""
@@ -90,13 +98,15 @@ class Before(django_filters.Filter):
 
 
 class OfChargePoint(django_filters.FilterSet):
-    """Rows of charge points: those of one, and of one of its connectors."""
+    """Rows of charge points: those of one, and of one of its connectors or whatever else it counts by itself."""
 
+    counted: tuple[str, ...] = ("connector_id",)
     charge_point_id = Text(field_name="charge_point__identity", help_text="Of this charge point only.")
     connector_id = Number(help_text="Of this connector only, together with `charge_point_id`.")
 
     def is_valid(self) -> bool:
         given = self.form.cleaned_data if super().is_valid() else {}
-        if given.get("connector_id") is not None and not given.get("charge_point_id"):
-            self.form.add_error("connector_id", "Needs charge_point_id: each charge point counts its own connectors.")
+        for name in self.counted:
+            if given.get(name) is not None and not given.get("charge_point_id"):
+                self.form.add_error(name, "Needs charge_point_id: each charge point counts its own.")
         return not self.form.errors

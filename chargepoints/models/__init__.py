@@ -1,6 +1,7 @@
 from .authorization import Authorization, IdTag
 from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
+from .configuration import ConfigurationKey
 from .conformance_finding import ConformanceFinding
 from .connector import Connector, ConnectorStatus
 from .event import Event, OutboxEvent
@@ -15,6 +16,7 @@ __all__ = [
     "Authorization",
     "ChargePoint",
     "ChargingProfile",
+    "ConfigurationKey",
     "ConformanceFinding",
     "Connector",
     "ConnectorStatus",

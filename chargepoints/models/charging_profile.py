@@ -45,7 +45,7 @@ class ChargingProfileQuerySet(ChargePointOwnedQuerySet["ChargingProfile"]):
 class ChargingProfile(models.Model):
     """A charging profile that the charge point accepted."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, related_name="charging_profiles")
+    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="charging_profiles")
     connector_id = models.PositiveIntegerField()
     charging_profile_id = models.IntegerField()
     purpose = models.CharField(max_length=30)
@@ -58,6 +58,7 @@ class ChargingProfile(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["charge_point", "-id"])]
         constraints = [
             models.UniqueConstraint(
                 fields=["charge_point", "charging_profile_id"],

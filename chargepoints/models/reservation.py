@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 from django.utils import timezone
 
 from apikeys.clock import now
@@ -11,6 +11,9 @@ from apikeys.querysets import ChargePointOwnedQuerySet
 
 from .authorization import ID_TAG_LENGTH
 from .charge_point import ChargePoint
+
+# Of a reservation whose time has passed unused; no row says so.
+EXPIRED = "expired"
 
 
 class ReservationQuerySet(ChargePointOwnedQuerySet["Reservation"]):
@@ -38,6 +41,14 @@ class ReservationQuerySet(ChargePointOwnedQuerySet["Reservation"]):
             },
         )
         return row
+
+    def in_state(self, state: str) -> ReservationQuerySet:
+        """Those whose current_state it is, by the database's clock."""
+        if state == Reservation.State.ACTIVE:
+            return self.filter(state=state, expires_at__gt=Now())
+        if state == EXPIRED:
+            return self.filter(state=Reservation.State.ACTIVE, expires_at__lte=Now())
+        return self.filter(state=state)
 
     def end(self, charge_point: ChargePoint, reservation_id: int, state: str) -> bool:
         """Move an active reservation to `state`; False where none is active under this id."""
@@ -68,6 +79,10 @@ class Reservation(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["charge_point", "reservation_id"], name="reservation_unique")]
+        indexes = [
+            models.Index(Upper("id_tag"), name="reservation_id_tag"),
+            models.Index(fields=["expires_at"], condition=models.Q(state="active"), name="reservation_active"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.reservation_id} for {self.id_tag}"
@@ -76,5 +91,5 @@ class Reservation(models.Model):
     def current_state(self) -> str:
         """`active`, `cancelled`, `used`, or `expired` once its time has passed unused."""
         if self.state == self.State.ACTIVE and self.expires_at <= now():
-            return "expired"
+            return EXPIRED
         return str(self.state)
