@@ -8,11 +8,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from apikeys.views import ApiKeysView, ApiKeyView, MeView, RevokeView, RotateView
-from chargepoints.api import charge_points, id_tags, meter_values, records, sessions
+from chargepoints.api import charge_points, id_tags, logs, meter_values, records, sessions
 from chargepoints.feed import EventFeedView
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from ocpp16 import bulk_views
 from ocpp16.commands import COMMANDS
+from ocpp16.message_log import MessagesView
 from ocpp16.resources import CommandCancellationView, CommandResourceView, CommandsView
 from ocpp16.views import CommandView
 
@@ -31,6 +32,11 @@ resources = [
     path("charge-points/<str:charge_point_id>/connectors", charge_points.ConnectorsView.as_view(), name="connectors"),
     path(
         "charge-points/<str:charge_point_id>/configuration", records.ConfigurationView.as_view(), name="configuration"
+    ),
+    path("charge-points/<str:charge_point_id>/messages", MessagesView.as_view(), name="messages"),
+    path("charge-points/<str:charge_point_id>/status-history", logs.StatusHistoryView.as_view(), name="status_history"),
+    path(
+        "charge-points/<str:charge_point_id>/security-events", logs.SecurityEventsView.as_view(), name="security_events"
     ),
     path("charge-points/<str:charge_point_id>/password", charge_points.PasswordView.as_view(), name="password"),
     path("sessions", sessions.SessionsView.as_view(), name="sessions"),

@@ -116,3 +116,16 @@ COMMAND = OpenApiExample(
     },
     response_only=True,
 )
+
+MESSAGE = OpenApiExample(
+    "message",
+    response_only=True,
+    value={
+        "at": "2024-03-10T15:55:00Z",
+        "direction": "in",
+        "kind": 2,
+        "message_id": "19223201",
+        "action": "Heartbeat",
+        "frame": '[2,"19223201","Heartbeat",{}]',
+    },
+)

@@ -192,3 +192,25 @@ CONFIGURATION = _answer(
         "as_of": "2024-03-10T15:00:00Z",
     },
 )
+REPORTED_STATUS = _answer(
+    "reported status",
+    {
+        "connector_id": 2,
+        "status": "Faulted",
+        "error_code": "GroundFailure",
+        "info": "Ground fault detected on connector 2",
+        "vendor_id": None,
+        "vendor_error_code": None,
+        "timestamp": "2024-03-10T15:57:00Z",
+        "received_at": "2024-03-10T15:57:01Z",
+    },
+)
+SECURITY_EVENT = _answer(
+    "security event",
+    {
+        "type": "TamperDetectionActivated",
+        "technical_information": "door contact",
+        "timestamp": "2024-03-10T15:57:00Z",
+        "received_at": "2024-03-10T15:57:01Z",
+    },
+)

@@ -50,6 +50,8 @@ USES = [
     Use("meter_values", "GET", "/sessions/{session}/meter-values", SESSIONS),
     Use("meter_values_file", "GET", "/sessions/{session}/meter-values.csv", SESSIONS),
     Use("configuration", "GET", "/charge-points/{charge_point}/configuration", READ),
+    Use("status_history", "GET", "/charge-points/{charge_point}/status-history", READ),
+    Use("security_events", "GET", "/charge-points/{charge_point}/security-events", READ),
     Use("reservations", "GET", "/reservations", READ),
     Use("charging_profiles", "GET", "/charging-profiles", READ),
     Use("id_tags", "GET", "/id-tags", READ),
