@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from chargepoints.events import EVENTS
+
 from . import idempotency
 from .errors import envelope
 
@@ -75,6 +77,15 @@ ETAG_HEADERS = {
 }
 RETRY_HEADERS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
+WEBHOOK_HEADERS = {
+    "webhook-id": "The id of the event, the same in every attempt.",
+    "webhook-timestamp": "When this attempt was made, in seconds since 1970.",
+    "webhook-signature": (
+        "`v1,` and the base64 of the HMAC-SHA256 of `id.timestamp.body`; for each secret one, separated by spaces."
+    ),
+    "X-Dynamo-Signature": "`sha256=` and the hex of the HMAC-SHA256 of the body, by the whole text of the secret.",
+}
+
 MEANINGS = {
     400: "A field or parameter is missing, invalid or unknown; nothing was sent or changed.",
     401: "Missing or invalid API key.",
@@ -139,6 +150,28 @@ EXAMPLES: dict[int, dict[str, dict[str, Any]]] = {
     500: {"internal_error": envelope("internal_error", "Something went wrong on our side.")},
     503: {"service_unavailable": envelope("service_unavailable", "Commands cannot be delivered at the moment.")},
 }
+WEBHOOK_ERRORS: dict[int, tuple[str, dict[str, Any]]] = {
+    400: (
+        "A field is missing or invalid.",
+        {
+            "validation_error": envelope(
+                "validation_error", "url: Must begin with https://.", {"url": ["Must begin with https://."]}
+            )
+        },
+    ),
+    403: (
+        MEANINGS[403],
+        {
+            "forbidden": envelope(
+                "forbidden", "The API key lacks the scope write:webhooks.", {"required_scope": "write:webhooks"}
+            )
+        },
+    ),
+    404: (
+        "There is no such endpoint in your organization, or no such delivery to it.",
+        {"not_found": envelope("not_found", "There is no such endpoint in your organization.")},
+    ),
+}
 
 
 def describe_conditional(read: dict[str, Any]) -> None:
@@ -160,10 +193,33 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             statuses = sorted(expected_errors(path, operation))
             if operation is methods.get("get"):
                 describe_conditional(operation)
-            operation["responses"] |= {str(status): error_response(status) for status in statuses}
+            operation["responses"] |= {str(status): error_response(status, operation["tags"]) for status in statuses}
             if method == "post":
                 describe_idempotency(operation)
     return result
+
+
+def describe_webhooks(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """A post-processing hook: adds what we send, one request for each type of event."""
+    kinds = result["components"]["schemas"]["Event"]["discriminator"]["mapping"]
+    # OpenAPI 3.0 has no place for them.
+    name = "x-webhooks" if result["openapi"].startswith("3.0") else "webhooks"
+    result[name] = {kind: {"post": webhook(kind, {"$ref": reference})} for kind, reference in kinds.items()}
+    return result
+
+
+def webhook(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": f"on_{kind.replace('.', '_')}",
+        "summary": EVENTS[kind].when,
+        "tags": ["Webhooks"],
+        "parameters": [
+            {"name": header, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
+            for header, meaning in WEBHOOK_HEADERS.items()
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {"2XX": {"description": "The event was received; anything else has it sent again."}},
+    }
 
 
 def is_command(path: str, operation: dict[str, Any]) -> bool:
@@ -188,7 +244,7 @@ def describe_idempotency(operation: dict[str, Any]) -> None:
     operation["parameters"] = [*operation.get("parameters", []), IDEMPOTENCY_KEY]
     responses = operation["responses"]
     for status, body in idempotency.REFUSALS.items():
-        described = responses.setdefault(str(status), error_response(status))
+        described = responses.setdefault(str(status), error_response(status, operation["tags"]))
         examples = described["content"]["application/json"].setdefault("examples", {})
         examples.setdefault(body["error"]["code"], {"value": body})
     for status, response in responses.items():
@@ -196,9 +252,11 @@ def describe_idempotency(operation: dict[str, Any]) -> None:
             response["headers"] = response.get("headers", {}) | REPLAYED_HEADERS
 
 
-def error_response(status: int) -> dict[str, Any]:
-    examples = {name: {"value": value} for name, value in EXAMPLES.get(status, {}).items()}
+def error_response(status: int, tags: list[str]) -> dict[str, Any]:
+    of_webhooks = WEBHOOK_ERRORS.get(status) if "Webhooks" in tags else None
+    meaning, shown = of_webhooks or (MEANINGS[status], EXAMPLES.get(status, {}))
+    examples = {name: {"value": value} for name, value in shown.items()}
     schema = {"$ref": "#/components/schemas/Error"}
     content = {"application/json": {"schema": schema, "examples": examples}}
     headers = {"headers": RETRY_HEADERS} if status in (409, 429) else {}
-    return {"description": MEANINGS[status], **headers, "content": content}
+    return {"description": meaning, **headers, "content": content}

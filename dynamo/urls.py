@@ -11,6 +11,9 @@ from apikeys.views import ApiKeysView, ApiKeyView, MeView, RevokeView, RotateVie
 from chargepoints.api import charge_points, id_tags, logs, meter_values, records, sessions
 from chargepoints.feed import EventFeedView
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
+from chargepoints.webhooks.actions import ACTIONS, EndpointActionView
+from chargepoints.webhooks.delivery_views import DeliveriesView, DeliveryView, ResendSinceView, ResendView
+from chargepoints.webhooks.views import EndpointsView, EndpointView
 from ocpp16 import bulk_views
 from ocpp16.commands import COMMANDS
 from ocpp16.message_log import MessagesView
@@ -66,6 +69,22 @@ resources += [
     path("commands/<uuid:pk>/cancel", CommandCancellationView.as_view(), name="cancel_command"),
 ]
 
+endpoints = "api/v1/webhooks/endpoints"
+endpoint = f"{endpoints}/<uuid:endpoint_id>"
+deliveries = f"{endpoint}/deliveries"
+webhooks = [
+    path(endpoints, EndpointsView.as_view(), name="webhook_endpoints"),
+    path(endpoint, EndpointView.as_view(), name="webhook_endpoint"),
+    *(
+        path(f"{endpoint}/{name}", EndpointActionView.as_view(action=action), name=f"webhook_{name}")
+        for name, action in ACTIONS.items()
+    ),
+    path(f"{endpoint}/resend", ResendSinceView.as_view(), name="webhook_resend_since"),
+    path(deliveries, DeliveriesView.as_view(), name="webhook_deliveries"),
+    path(f"{deliveries}/<uuid:delivery_id>", DeliveryView.as_view(), name="webhook_delivery"),
+    path(f"{deliveries}/<uuid:delivery_id>/resend", ResendView.as_view(), name="webhook_resend"),
+]
+
 # What every process answers that listens at all.
 probes = (
     path("livez", health.livez, name="livez"),
@@ -91,6 +110,7 @@ urlpatterns = [
     path("api/v1/org/api-keys/<int:pk>", ApiKeyView.as_view(), name="api_key"),
     path("api/v1/org/api-keys/<int:pk>/revoke", RevokeView.as_view(), name="revoke_api_key"),
     path("api/v1/org/api-keys/<int:pk>/rotate", RotateView.as_view(), name="rotate_api_key"),
+    *webhooks,
     path("api/v1/events", EventFeedView.as_view(), name="events"),
     path("api/schema", SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2]), name="schema"),
     path(

@@ -77,6 +77,9 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
     def pending(self) -> WebhookDeliveryQuerySet:
         return self.filter(state=WebhookDelivery.State.PENDING)
 
+    def ended(self) -> WebhookDeliveryQuerySet:
+        return self.exclude(state=WebhookDelivery.State.PENDING)
+
     def due(self) -> WebhookDeliveryQuerySet:
         return self.pending().filter(next_attempt_at__lte=Now())
 

@@ -121,6 +121,12 @@ class WebhookEndpoint(models.Model):
         self.refresh_from_db()
         return secret
 
+    def change(self, **values: Any) -> None:
+        """Take over what is given."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=[*values])
+
     def pause(self, reason: str = Reason.REQUESTED) -> bool:
         """Hold back what is to be delivered from now on; False if it was paused before."""
         rows = WebhookEndpoint.objects.filter(pk=self.pk, paused_at=None)

@@ -156,6 +156,24 @@ def test_describes_every_event_by_its_type(document: Any) -> None:
     assert set(responses) == {"200", "304", "400", "401", "403", "404", "429", "500", "503"}
 
 
+def test_describes_what_is_sent_to_webhooks(document: Any) -> None:
+    webhooks = document["x-webhooks"]
+    assert set(webhooks) == set(EVENTS)
+    for kind, methods in webhooks.items():
+        event = resolve(document, content(methods["post"]["requestBody"])["schema"])
+        assert event["properties"]["event"]["enum"] == [kind]
+        assert {each["name"] for each in methods["post"]["parameters"]} >= {"webhook-signature", "X-Dynamo-Signature"}
+
+
+def test_describes_the_errors_of_webhooks_as_theirs(document: Any) -> None:
+    responses = document["paths"]["/api/v1/webhooks/endpoints"]["post"]["responses"]
+    assert set(responses) == {"201", "400", "401", "403", "413", "415", "500", "503"}
+    (forbidden,) = content(responses["403"])["examples"].values()
+    assert forbidden["value"]["error"]["details"] == {"required_scope": "write:webhooks"}
+    responses = document["paths"]["/api/v1/webhooks/endpoints/{endpoint_id}"]["get"]["responses"]
+    assert "endpoint" in responses["404"]["description"]
+
+
 async def test_is_served_to_everybody(servers: Any, api: Any) -> None:
     del api.headers["Authorization"]
     response = await api.get("/api/schema", headers={"Accept": "text/html"})
