@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('apikeys', '0001_initial'),
-        ('chargepoints', '0007_session_lists'),
+        ('chargepoints', '0009_configuration_and_records'),
     ]
 
     operations = [
