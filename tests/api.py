@@ -45,12 +45,6 @@ class Api:
         """The path, which may leave out what most have in common."""
         return path if path.startswith("/api/") else self.root + path
 
-    def patch(self, path: str, body: Any) -> Any:
-        return self.client.patch(whole(path), body, content_type="application/json", headers=self.headers({}))
-
-    def delete(self, path: str) -> Any:
-        return self.client.delete(whole(path), headers=self.headers({}))
-
     def headers(self, given: dict[str, str]) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}", **{name.replace("_", "-"): given[name] for name in given}}
 

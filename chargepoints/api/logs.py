@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import django_filters
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_serializer, extend_schema_view
 
 from chargepoints.models import ConnectorStatus, SecurityEvent
 
@@ -51,6 +51,7 @@ class StatusHistoryView(ChargePointListView):
     pages = Cursor
 
 
+@extend_schema_serializer(component_name="ReportedSecurityEvent")
 class SecurityEventSerializer(RowSerializer[SecurityEvent]):
     """A security event that the charge point reported, or that was seen in what it sent."""
 

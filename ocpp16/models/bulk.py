@@ -59,7 +59,7 @@ class BulkCommand(models.Model):
         FINISHED = "finished"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    organization = models.ForeignKey(Organization, models.CASCADE, related_name="bulk_commands")
+    organization = models.ForeignKey(Organization, models.CASCADE, db_index=False, related_name="bulk_commands")
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+")
     request_id = models.CharField(max_length=100, blank=True)
     action = models.CharField(max_length=40)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ocpp16.models import Command
 from tests.charge_point import ChargePointClient
+from tests.conftest import eventually
 from tests.events import data_of
 
 from .asking import request, row
@@ -57,7 +58,7 @@ async def test_tells_a_timeout_and_then_the_late_answer(api: Any, charge_point: 
     call = await charge_point.expect("Reset")
     assert (await asked).status_code == 408
     await call.reply(status="Accepted")
-    await charge_point.call("Heartbeat")
+    await eventually(lambda: Command.objects.filter(is_late=True).exists())
     timeout, answer = await completed(charge_point)
     assert (timeout["state"], timeout["is_late"]) == ("timed_out", False)
     assert (answer["state"], answer["is_late"]) == ("accepted", True)
