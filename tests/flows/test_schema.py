@@ -167,7 +167,7 @@ def test_describes_what_is_sent_to_webhooks(document: Any) -> None:
 
 def test_describes_the_errors_of_webhooks_as_theirs(document: Any) -> None:
     responses = document["paths"]["/api/v1/webhooks/endpoints"]["post"]["responses"]
-    assert set(responses) == {"201", "400", "401", "403", "413", "415", "500", "503"}
+    assert set(responses) == {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"}
     (forbidden,) = content(responses["403"])["examples"].values()
     assert forbidden["value"]["error"]["details"] == {"required_scope": "write:webhooks"}
     responses = document["paths"]["/api/v1/webhooks/endpoints/{endpoint_id}"]["get"]["responses"]
