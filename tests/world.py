@@ -16,6 +16,7 @@ from chargepoints.models import (
     ChargingProfile,
     ConformanceFinding,
     ConnectorStatus,
+    Event,
     IdTag,
     MeterValue,
     Notification,
@@ -23,6 +24,8 @@ from chargepoints.models import (
     Reservation,
     SecurityEvent,
     Transaction,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from ocpp16.models import BulkCommand, Command, Message, RefusedConnection
 
@@ -59,6 +62,7 @@ def fill(mark: str) -> dict[type, Any]:
     rows = [organization, *of_organization(organization, mark)]
     charge_point = next(row for row in rows if isinstance(row, ChargePoint))
     rows += of_charge_point(charge_point, mark)
+    rows += of_webhooks(charge_point, mark)
     member = staff(organization, permissions=[], username=f"{mark}-member")
     rows += [member, Group.objects.get_or_create(name=f"{mark} group")[0], failed_login(mark)]
     return {type(row): row for row in rows}
@@ -120,6 +124,18 @@ def of_bulk_command(charge_point: ChargePoint, text: str) -> list[Any]:
     )
     bulk.end()
     return [bulk, bulk.targets.get()]
+
+
+def of_webhooks(charge_point: ChargePoint, mark: str) -> list[Any]:
+    of_it: dict[str, Any] = {"organization": charge_point.organization}
+    url = f"https://{mark}.example/"
+    endpoint, _ = WebhookEndpoint.objects.register(charge_point.organization, url, ["*"], f"{mark}{HOSTILE}")
+    event = Event.objects.create(**of_it, charge_point=charge_point, type="security.event", data={"type": HOSTILE})
+    attempt = {"started_at": "", "status_code": 500, "error": None, "answer": f"{mark}{HOSTILE}", "duration_ms": 1}
+    delivery = WebhookDelivery.objects.create(
+        endpoint=endpoint, event=event, charge_point=charge_point, attempts=[attempt]
+    )
+    return [endpoint, event, delivery]
 
 
 def failed_login(mark: str) -> AccessAttempt:

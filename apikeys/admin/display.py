@@ -10,10 +10,31 @@ from django.utils.safestring import SafeString
 
 # What a word means to the person who reads it; the stylesheet gives each tone its colours.
 TONES = {
-    "good": ("Available", "Accepted", "active", "accepted", "online", "used", "Operative"),
-    "busy": ("Charging", "Preparing", "Finishing", "Reserved", "queued", "sent", "Occupied", "Pending"),
-    "warn": ("SuspendedEV", "SuspendedEVSE", "timed_out", "rate_limited", "lost", "inferred", "Expired", "expired"),
-    "bad": ("Faulted", "Unavailable", "rejected", "call_error", "Rejected", "Blocked", "Inoperative", "revoked"),
+    "good": ("delivered", "Available", "Accepted", "active", "accepted", "online", "used", "Operative"),
+    "busy": ("pending", "Charging", "Preparing", "Finishing", "Reserved", "queued", "sent", "Occupied", "Pending"),
+    "warn": (
+        "paused",
+        "failing",
+        "SuspendedEV",
+        "SuspendedEVSE",
+        "timed_out",
+        "rate_limited",
+        "lost",
+        "inferred",
+        "Expired",
+        "expired",
+    ),
+    "bad": (
+        "given_up",
+        "Faulted",
+        "Unavailable",
+        "rejected",
+        "call_error",
+        "Rejected",
+        "Blocked",
+        "Inoperative",
+        "revoked",
+    ),
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words}
 

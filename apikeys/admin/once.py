@@ -33,11 +33,27 @@ def spend(request: HttpRequest) -> None:
 
 @sensitive_variables("secret")
 def show_once(
-    request: HttpRequest, context: dict[str, Any], *, title: str, label: str, secret: str, back: str, **details: str
+    request: HttpRequest,
+    context: dict[str, Any],
+    *,
+    title: str,
+    label: str,
+    secret: str,
+    back: str,
+    kept: str = "only a digest of it is kept",
+    **details: str,
 ) -> HttpResponse:
     """The page of a secret. It is part of this answer only: neither stored, nor in a URL, a cookie or a log."""
     spend(request)
-    context = {**context, "title": title, "label": label, "secret": secret, "back": back, "details": details}
+    context = {
+        **context,
+        "title": title,
+        "label": label,
+        "secret": secret,
+        "back": back,
+        "details": details,
+        "kept": kept,
+    }
     response = TemplateResponse(request, "admin/secret.html", context)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,3 +1,3 @@
-from . import charge_points, records, transactions
+from . import charge_points, deliveries, records, transactions, webhooks
 
-__all__ = ["charge_points", "records", "transactions"]
+__all__ = ["charge_points", "deliveries", "records", "transactions", "webhooks"]

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from apikeys.admin.tenancy import OrganizationFilter, visible
 from apikeys.models import ApiKey, Membership, Organization
-from chargepoints.models import ChargePoint, IdTag, Transaction
+from chargepoints.models import ChargePoint, IdTag, Transaction, WebhookDelivery, WebhookEndpoint
 from ocpp16.admin.forms import FORMS
 from ocpp16.models import Command, RefusedConnection
 from tests.world import fill, staff, superuser
@@ -29,6 +29,8 @@ OWN_VIEWS = [
     (ApiKey, "rotate"),
     (ChargePoint, "password"),
     (RefusedConnection, "adopt"),
+    *((WebhookEndpoint, view) for view in ("pause", "resume", "test", "resend", "rotate")),
+    (WebhookDelivery, "resend"),
 ]
 label = lambda value: value._meta.model_name if isinstance(value, type) else str(value)  # noqa: E731  pytest's ids
 
@@ -202,7 +204,7 @@ def test_gives_the_operations_group_what_daily_work_needs(beta: Any, client: Cli
     client.force_login(user)
     for model in OF_TENANTS:
         assert client.get(url(model, "changelist")).status_code == 200
-    for model in (ApiKey, ChargePoint, IdTag):
+    for model in (ApiKey, ChargePoint, IdTag, WebhookEndpoint):
         assert client.get(url(model, "add")).status_code == 200
     assert client.get(url(ChargePoint, "change", beta[ChargePoint].pk)).context["has_change_permission"]
 
@@ -211,6 +213,7 @@ def operations() -> Group:
     """The group as the migration makes it; a test that empties the database takes it away."""
     migration = import_module("dynamo.migrations.0001_operations")
     migration.create(apps, connection.schema_editor())
+    import_module("dynamo.migrations.0002_webhook_operations").allow(apps, connection.schema_editor())
     return Group.objects.get(name="Operations")
 
 
