@@ -8,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 import apikeys.schema  # noqa: F401  tells the schema of the two key headers
 from apikeys.views import ApiKeysView, ApiKeyView, MeView, RevokeView, RotateView
-from chargepoints.api import charge_points, id_tags, logs, meter_values, records, sessions
+from chargepoints.api import charge_points, fleet, id_tags, logs, meter_values, records, sessions
 from chargepoints.feed import EventFeedView
 from chargepoints.views import ActiveTransactionsView, ChargePointStatusView
 from chargepoints.webhooks.actions import ACTIONS, EndpointActionView
@@ -51,6 +51,7 @@ resources = [
         meter_values.MeterValuesFileView.as_view(),
         name="meter_values_file",
     ),
+    path("cpo/fleet/summary", fleet.FleetSummaryView.as_view(), name="fleet_summary"),
     path("reservations", records.ReservationsView.as_view(), name="reservations"),
     path("charging-profiles", records.ChargingProfilesView.as_view(), name="charging_profiles"),
     path("id-tags", id_tags.IdTagsView.as_view(), name="id_tags"),

@@ -214,3 +214,16 @@ SECURITY_EVENT = _answer(
         "received_at": "2024-03-10T15:57:01Z",
     },
 )
+SUMMARY = _answer(
+    "summary",
+    {
+        "total_chargers": 120,
+        "online": 114,
+        "offline": 6,
+        "charging": 38,
+        "available": 71,
+        "faulted": 4,
+        "active_sessions": 41,
+        "total_energy_today_kwh": 1284.35,
+    },
+)

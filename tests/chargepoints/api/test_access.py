@@ -52,6 +52,7 @@ USES = [
     Use("configuration", "GET", "/charge-points/{charge_point}/configuration", READ),
     Use("status_history", "GET", "/charge-points/{charge_point}/status-history", READ),
     Use("security_events", "GET", "/charge-points/{charge_point}/security-events", READ),
+    Use("fleet_summary", "GET", "/cpo/fleet/summary", "read:analytics"),
     Use("reservations", "GET", "/reservations", READ),
     Use("charging_profiles", "GET", "/charging-profiles", READ),
     Use("id_tags", "GET", "/id-tags", READ),

@@ -23,6 +23,6 @@ def allow(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("dynamo", "0001_operations"), ("chargepoints", "0008_webhooks")]
+    dependencies = [("dynamo", "0002_operations_bulk_commands"), ("chargepoints", "0011_webhooks")]
 
     operations = [migrations.RunPython(allow, migrations.RunPython.noop, elidable=False)]
