@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -106,6 +107,24 @@ class Together(Generic[T]):
             if not done.done():  # nobody waits any more
                 done.set_exception(failure) if failure is not None else done.set_result(None)
         self._begin()
+
+
+# Begun so on SQLite, a transaction holds up no writer; `atomic` would.
+SNAPSHOT = {"postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "sqlite": "BEGIN DEFERRED"}
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Have all that is read within be of one moment; inside a transaction it is as that has it."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(SNAPSHOT[connection.vendor])
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
 
 
 def insert_row(row: models.Model, names: Sequence[str]) -> None:

@@ -55,8 +55,8 @@ class ConnectorSerializer(serializers.ModelSerializer[Connector]):
         model = Connector
         fields = ["connector_id", "status", "error_code", "info", "timestamp"]
 
-    def get_info(self, connector: Connector) -> str | None:
-        return connector.info or None
+    def get_info(self, connector: dict[str, Any]) -> str | None:
+        return connector["info"] or None
 
 
 class ChargePointStatusSerializer(serializers.ModelSerializer[ChargePoint]):

@@ -12,7 +12,7 @@ from django.db import Error
 from prometheus_client import Counter
 
 from chargepoints.database import in_database
-from chargepoints.models import ChargePoint
+from chargepoints.models import ChargePoint, ListingChange
 from chargepoints.outbox import publish
 from chargepoints.webhooks.deliverer import Deliverer
 from ocpp16 import bulk
@@ -48,6 +48,7 @@ DUTIES = (
     Duty("stops", "transactions were matched with their stops", 60, match_overtaken_stops),
     Duty("transactions", "forgotten transactions were closed as inferred", 60, infer_stops),
     Duty("events", "events were published", 0.5, publish, is_logged=False),
+    Duty("lists", "changes of lists of charge points were counted", 10, ListingChange.objects.sum_up),
     Duty("logs", "old rows of logs were deleted", DAY, prune),
     Duty("responses", "responses that were kept for repeated requests were deleted", 3600, idempotency.forget),
 )

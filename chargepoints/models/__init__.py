@@ -5,6 +5,7 @@ from .configuration import ConfigurationKey
 from .conformance_finding import ConformanceFinding
 from .connector import Connector, ConnectorStatus
 from .event import Event, OutboxEvent
+from .listing import Listing, ListingChange
 from .meter_value import MeterValue, Reading
 from .notification import Notification, SecurityEvent
 from .reservation import Reservation
@@ -22,6 +23,8 @@ __all__ = [
     "ConnectorStatus",
     "Event",
     "IdTag",
+    "Listing",
+    "ListingChange",
     "MeterValue",
     "Notification",
     "OrphanStop",

@@ -38,7 +38,6 @@ class Connector(models.Model):
     class Meta:
         ordering = ["charge_point", "connector_id"]
         constraints = [models.UniqueConstraint(fields=["charge_point", "connector_id"], name="connector_unique")]
-        indexes = [models.Index(fields=["status", "charge_point"], condition=LISTED, name="connector_listed")]
 
     def __str__(self) -> str:
         return f"{self.charge_point} connector {self.connector_id}"

@@ -19,7 +19,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from chargepoints.models import ChargePoint
+from chargepoints.models import ChargePoint, ListingChange
+from chargepoints.models.listing import CHANGES
 from dynamo import worker
 from dynamo.reachability import is_alone
 from dynamo.worker import Duty
@@ -147,6 +148,16 @@ async def test_answers_probes_and_nothing_else(transactional_db: None, tmp_path:
         assert await status_of(process.port, "/ocpp16/CP") == 404
     assert process.process.returncode == 0
     assert "Traceback" not in process.log.read_text()
+
+
+async def test_counts_lists_that_have_changed_much(transactional_db: None, organization: Any, tmp_path: Path) -> None:
+    count = CHANGES + 1
+    rows = [ChargePoint(organization=organization, identity=f"MANY-{number}") for number in range(count)]
+    ChargePoint.objects.bulk_create(rows)
+    changes = ListingChange.objects.for_organization(organization)
+    with running(WorkerProcess(str(connection.settings_dict["NAME"]), tmp_path / "worker.log")):
+        await eventually(lambda: changes.count() < count)
+    assert list(changes.values_list("change", flat=True)) == [count]
 
 
 def test_is_refused_beside_a_server_that_must_be_alone(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ async def test_of_callers_of_the_api(server: ServerProcess, canaries: Canaries, 
             await client.get(f"{API}/active_transactions/{key}", headers={"Authorization": f"Bearer {right}"})
             await client.get(f"/nothing/{key}", headers={"Cookie": f"key={key}", "Referer": f"http://h/?{key}"})
             await client.post(f"{API}/reset", json={**body, "api_key": key}, headers={"X-API-Key": right})
-        with missing("chargepoints_chargepoint"):
+        with missing("chargepoints_listingchange"):
             failed = await client.get(f"{read}?key={wrong}", headers={"X-API-Key": right})
         await client.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
     assert failed.status_code in (500, 503)
