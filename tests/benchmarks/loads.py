@@ -15,6 +15,7 @@ from .systems import Product, System
 
 STATUS = "/api/v1/ocpp16/charge_points/status"
 PER_PAGE = 50
+PLACES = ("first", "middle", "last")
 _batches = itertools.count(1)
 
 
@@ -80,18 +81,26 @@ def boots(system: Any, sizes: Sizes) -> Figures:
     return {**figures, "lost": 2 * sizes.boots - system.rows("connectors", prefix)}
 
 
+def status_paths(fleet: int) -> dict[str, str]:
+    """The first, the middle and the last page of a list, by what the report calls them."""
+    paths = {"rare": f"{STATUS}?status=Faulted"}
+    lists = (
+        ("", "", fleet),
+        ("charging_", "&status=Charging", fleet / CHARGING),
+        ("available_", "&status=Available", fleet),
+    )
+    for prefix, query, count in lists:
+        last = ceil(count / PER_PAGE)
+        for place, page in zip(PLACES, (1, ceil(last / 2), last), strict=True):
+            paths[prefix + place] = f"{STATUS}?page={page}{query}"
+    return paths
+
+
 def status_pages(index: int) -> Load:
-    """The first and the last page of the fleet, and of those of it that charge."""
+    """Pages of the fleet, and of those of it that are in a status."""
 
     def measure(system: Any, sizes: Sizes) -> Figures:
-        count, key = sizes.fleets[index], system.key("FLEET")
-        last, last_charging = ceil(count / PER_PAGE), ceil(count / CHARGING / PER_PAGE)
-        paths = {
-            "first": STATUS,
-            "last": f"{STATUS}?page={last}",
-            "filtered": f"{STATUS}?status=Charging",
-            "filtered_last": f"{STATUS}?status=Charging&page={last_charging}",
-        }
+        key, paths = system.key("FLEET"), status_paths(sizes.fleets[index])
         figures = system.drive("requests", key=key, paths=paths, count=sizes.requests)
         return {**figures, "queries": max(system.rows("queries", path, key) for path in paths.values())}
 

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .job import Figures
+from .loads import PLACES
 from .measuring import Results
 from .targets import Verdict, verdicts
 
 UNITS = {
     "cpu": "ms CPU",
     "p50": "ms p50",
-    "p50_first": "ms p50, first page",
-    "p50_last": "ms p50, last page",
-    "p50_filtered": "ms p50, first page of those that charge",
-    "p50_filtered_last": "ms p50, last page of those that charge",
+    **{f"p50_{name}": f"ms p50, {name} page" for name in PLACES},
+    **{f"p50_charging_{name}": f"ms p50, {name} page of those that charge" for name in PLACES},
+    **{f"p50_available_{name}": f"ms p50, {name} page of those that are available" for name in PLACES},
+    "p50_rare": "ms p50, the one of a status",
     "p99": "ms p99",
     "rate": "/s",
     "seconds": "s",

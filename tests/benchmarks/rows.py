@@ -48,25 +48,24 @@ def charge_points(prefix: str, count: int) -> None:
 
 
 def fleet(prefix: str, count: int) -> None:
-    """Have so many charge points, each with two connectors."""
+    """Have so many charge points, each with two connectors, one of all of them faulted."""
     from django.utils import timezone
 
-    from chargepoints.models import ChargePoint, Connector
+    from chargepoints.models import ChargePoint, Connector, ListingChange
 
     charge_points(prefix, count)
-    state = {"error_code": "NoError", "timestamp": timezone.now()}
-    new = ChargePoint.objects.filter(identity__startswith=f"{prefix}-", connectors=None).values_list("pk", flat=True)
-    rows = (
-        Connector(
-            charge_point_id=pk,
-            connector_id=number,
-            status="Available" if pk % CHARGING or number > 1 else "Charging",
-            **state,
-        )
-        for pk in list(new)
-        for number in (1, 2)
-    )
+    of_fleet = ChargePoint.objects.filter(identity__startswith=f"{prefix}-").order_by("identity").values_list("pk")
+    faulted, state = of_fleet[0], {"error_code": "NoError", "timestamp": timezone.now()}
+    rows = []
+    for (pk,) in of_fleet.filter(connectors=None):
+        statuses = "Available" if pk % CHARGING else "Charging", "Faulted" if (pk,) == faulted else "Available"
+        rows += [
+            Connector(charge_point_id=pk, connector_id=number, status=status, **state)
+            for number, status in enumerate(statuses, 1)
+        ]
     Connector.objects.bulk_create(rows, batch_size=BATCH)
+    while ListingChange.objects.sum_up():
+        pass
     analyze()
 
 

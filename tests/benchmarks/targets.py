@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .job import Figures
+from .loads import PLACES
 from .measuring import Results
 
 
@@ -71,7 +72,7 @@ TARGETS = (
     Target("boots", "lost", 0),
     *(
         Target("pages_large", f"p50_{page}", 1.5, "pages_small")
-        for page in ("first", "last", "filtered", "filtered_last")
+        for page in ("rare", *(of + place for of in ("", "charging_", "available_") for place in PLACES))
     ),
     Target("pages_large", "queries", 3),
     Target("active_many", "p50", 1.2, "active_few"),
