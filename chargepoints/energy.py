@@ -13,6 +13,7 @@ from .readings import energy_wh, objects
 
 # What the register showed, in Wh, at some moment.
 Reading = tuple[datetime, int]
+KNOWN = ("started_at", "stopped_at", "latest_meter_at", "meter_start", "latest_meter_value", "meter_stop")
 # As a float: what broken meters tell may add up to more than the database's integers hold.
 DELIVERED = Greatest(
     Cast(Coalesce("meter_stop", "latest_meter_value", "meter_start") - F("meter_start"), FloatField()), 0.0
@@ -26,7 +27,7 @@ def delivered_since(sessions: Any, moment: datetime) -> float:
     """
     begun = sessions.filter(started_at__gte=moment).aggregate(total=Sum(DELIVERED))["total"] or 0.0
     has_gone_on = Q(stopped_at__gt=moment) | Q(state=Transaction.State.ACTIVE, latest_meter_at__gt=moment)
-    crossing = sessions.filter(has_gone_on, started_at__lt=moment).order_by()
+    crossing = sessions.filter(has_gone_on, started_at__lt=moment).only(*KNOWN).order_by()
     readings = MeterValue.objects.filter(transaction=OuterRef("pk")).values("timestamp")
     before = nearest(crossing, readings.filter(timestamp__lte=moment).order_by("-timestamp"))
     after = nearest(crossing, readings.filter(timestamp__gt=moment).order_by("timestamp"))

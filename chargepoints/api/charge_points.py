@@ -31,7 +31,7 @@ from .charge_point_serializers import (
     SettingsSerializer,
 )
 from .filters import Flag, OneOf, Text
-from .views import ChargePointListView, Conflict, ListView, ResourceView
+from .views import BeyondKey, ChargePointListView, Conflict, ListView, ResourceView
 
 TAGS = ["Charge points"]
 CONNECTORS = Prefetch("connectors", Connector.objects.order_by("connector_id"))
@@ -106,6 +106,9 @@ class ChargePointsView(OneView, ListView[ChargePoint]):
         identity, password = values.pop("charge_point_id"), values.pop("password", None)
         if password is None and SecurityProfile(values["security_profile"]).needs_password:
             password = generate_password()
+        allowed = request.auth.allowed_charge_points
+        if allowed is not None and identity not in allowed:
+            raise BeyondKey(request.auth, f"The API key may not register {identity}.")
         register(request.auth.organization, identity, password, values)
         address = reverse("charge_point", args=[identity])
         return Response(self.told(identity, password=password), status=201, headers={"Location": address})

@@ -23,7 +23,7 @@ from chargepoints.models.authorization import ID_TAG_LENGTH, named
 from . import examples
 from .filters import OneOf, Text
 from .rows import RowSerializer
-from .views import Conflict, ListView, ResourceView
+from .views import Conflict, ListView, WholeOrganizationView
 
 TAGS = ["Id tags"]
 AT_ONCE = 1000
@@ -121,7 +121,7 @@ class IdTagFilters(django_filters.FilterSet):
         examples=[examples.NEW_ID_TAG, examples.ID_TAG],
     ),
 )
-class IdTagsView(ListView[IdTag]):
+class IdTagsView(WholeOrganizationView[IdTag], ListView[IdTag]):
     http_method_names = ["get", "head", "post"]
     queryset = IdTag.objects.order_by(Upper("id_tag"), "pk")
     filterset_class = IdTagFilters
@@ -160,7 +160,7 @@ class IdTagsView(ListView[IdTag]):
         operation_id="delete_id_tag", summary="Take an id tag off the list", description=NOT_LISTED, tags=TAGS
     ),
 )
-class IdTagView(ResourceView[IdTag]):
+class IdTagView(WholeOrganizationView[IdTag]):
     http_method_names = ["get", "head", "patch", "delete"]
     queryset = IdTag.objects.all()
     serializer_class = IdTagChangesSerializer
@@ -197,7 +197,7 @@ class IdTagView(ResourceView[IdTag]):
         examples=[examples.BULK, examples.BULK_RESULTS],
     )
 )
-class IdTagsBulkView(ResourceView[IdTag]):
+class IdTagsBulkView(WholeOrganizationView[IdTag]):
     http_method_names = ["post"]
     queryset = IdTag.objects.all()
     serializer_class = BulkSerializer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import django_filters
-from drf_spectacular.utils import extend_schema, extend_schema_serializer, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from chargepoints.models import ConnectorStatus, SecurityEvent
 
@@ -51,8 +51,7 @@ class StatusHistoryView(ChargePointListView):
     pages = Cursor
 
 
-@extend_schema_serializer(component_name="ReportedSecurityEvent")
-class SecurityEventSerializer(RowSerializer[SecurityEvent]):
+class ReportedSecurityEventSerializer(RowSerializer[SecurityEvent]):
     """A security event that the charge point reported, or that was seen in what it sent."""
 
     class Meta:
@@ -72,12 +71,12 @@ class SecurityEventFilters(django_filters.FilterSet):
         summary="Read the security events of a charge point",
         description="As long as the retention keeps them, the newest first.",
         tags=TAGS,
-        responses=SecurityEventSerializer,
+        responses=ReportedSecurityEventSerializer,
         examples=[examples.SECURITY_EVENT],
     )
 )
 class SecurityEventsView(ChargePointListView):
-    serializer_class = SecurityEventSerializer
+    serializer_class = ReportedSecurityEventSerializer
     filterset_class = SecurityEventFilters
     list_name = related = "security_events"
     pages = Cursor

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from django_filters.utils import translate_validation
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied
 from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import SAFE_METHODS
@@ -37,6 +37,14 @@ class Conflict(APIException):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.details = {field: [problem]}
+
+
+class BeyondKey(PermissionDenied):
+    """403 for a key that is limited to some charge points, and names them."""
+
+    def __init__(self, api_key: Any, message: str) -> None:
+        super().__init__(message)
+        self.details = {"allowed_charge_points": api_key.allowed_charge_points}
 
 
 class ResourceView(OfOrganization, GenericAPIView[T]):
@@ -137,6 +145,16 @@ class ListView(ListModelMixin, ResourceView[T]):
     def rows(self) -> QuerySet[T]:
         """All that the list may show, in its order."""
         return self.get_queryset()
+
+
+class WholeOrganizationView(ResourceView[T]):
+    """What every charge point of the organization heeds: not for keys that are limited to some of them."""
+
+    def check_permissions(self, request: Any) -> None:
+        super().check_permissions(request)
+        if request.auth.allowed_charge_points is not None:
+            name = self.get_queryset().model._meta.verbose_name_plural
+            raise BeyondKey(request.auth, f"The API key is limited to some charge points, and {name} are of all.")
 
 
 class ChargePointListView(ListView[Any]):

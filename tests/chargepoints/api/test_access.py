@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from apikeys.models import Organization
+from apikeys.models import ApiKey, Organization
 from apikeys.scopes import SCOPES
 from chargepoints.models import ChargePoint, IdTag, Transaction
 from dynamo.urls import resources
@@ -173,3 +173,37 @@ def test_takes_no_other_method(use: Use, alpha: World) -> None:
     taken = {other.method for other in USES if other.path == use.path}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - taken:
         error_of(alpha.use(use._replace(method=method, body={}), alpha.api()), 405, "method_not_allowed")
+
+
+OF_ALL = ("id_tag", "id_tags", "id_tags_bulk")
+OURS = [use for use in USES if "/commands" not in use.path and not use.name.startswith("bulk")]
+
+
+@every(OURS)
+def test_shows_and_touches_only_the_charge_points_that_a_key_is_limited_to(use: Use, alpha: World) -> None:
+    api, before = alpha.api(), alpha.state()
+    ApiKey.objects.filter(pk=api.row.pk).update(allowed_charge_points=["ANOTHER"])
+    response = alpha.use(use, api)
+    if use.name in OF_ALL or use.body == {"charge_point_id": "NEW"}:
+        details = error_of(response, 403, "forbidden")["details"]
+        assert details == {"allowed_charge_points": ["ANOTHER"]}
+    elif use.is_of_one:
+        error_of(response, 404, "not_found")
+    else:
+        assert response.status_code == use.status
+        assert "ALPHA" not in text_of(response)
+    assert alpha.state() == before
+    assert not ChargePoint.objects.filter(identity="NEW").exists()
+
+
+@every([use for use in OURS if use.name not in OF_ALL and use.body != {"charge_point_id": "NEW"}])
+def test_serves_a_key_that_is_limited_to_the_charge_point(use: Use, alpha: World) -> None:
+    api = alpha.api([use.scope])
+    ApiKey.objects.filter(pk=api.row.pk).update(allowed_charge_points=["ALPHA-CP"])
+    assert alpha.use(use, api).status_code == use.status
+
+
+def test_lets_a_limited_key_register_what_it_is_limited_to(alpha: World) -> None:
+    api = alpha.api(["write:charge_points"])
+    ApiKey.objects.filter(pk=api.row.pk).update(allowed_charge_points=["NEW"])
+    assert api.post("charge-points", {"charge_point_id": "NEW"}).status_code == 201

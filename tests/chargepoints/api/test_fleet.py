@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from apikeys.models import ApiKey
 from chargepoints.api.fleet import last_midnight
 from chargepoints.energy import delivered_since
 from chargepoints.models import ChargePoint, MeterValue, Transaction
@@ -223,3 +224,13 @@ def test_needs_as_few_queries_for_many_as_for_one(api: Api) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert summary(api)["active_sessions"] == 20
     assert len(queries) <= 9, "one for the key, four for the fleet, and four for the energy"
+
+
+def test_counts_only_what_a_limited_key_reaches(api: Api) -> None:
+    for identity in ("OURS", "THEIRS"):
+        charge_point = online(make(api, identity, "Available", "Charging"))
+        session(charge_point, 0, at=timezone.now()).record_reading(2000, timezone.now())
+    ApiKey.objects.filter(pk=api.row.pk).update(allowed_charge_points=["OURS"])
+    told = summary(api)
+    assert (told["total_chargers"], told["online"], told["charging"], told["active_sessions"]) == (1, 1, 1, 1)
+    assert told["total_energy_today_kwh"] == 1
