@@ -103,6 +103,14 @@ def test_filters_by_type_and_does_not_look_at_the_rest_again(api: Any, row: Any)
     assert page["cursor"] == all_of_it["cursor"]
 
 
+def test_tells_an_event_of_a_type_that_it_does_not_know_as_it_is(api: Any, row: Any) -> None:
+    happen(row, "a", kind="session.of_tomorrow")
+    (page,) = follow(api)
+    assert page["events"][0]["event"] == "session.of_tomorrow"
+    assert page["events"][0]["data"]["charge_point_id"] == row.identity
+    assert marks(page) == ["a"]
+
+
 def test_filters_by_charge_point(api: Any, row: Any) -> None:
     other = make_charge_point(api.organization, "ANOTHER")
     happen(row, "a")
