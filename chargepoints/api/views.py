@@ -47,6 +47,13 @@ class BeyondKey(PermissionDenied):
         self.details = {"allowed_charge_points": api_key.allowed_charge_points}
 
 
+def refuse_limited(api_key: Any, model: Any) -> None:
+    """Raise BeyondKey where a key is limited to some charge points: these rows are of all."""
+    if api_key.allowed_charge_points is not None:
+        name = model._meta.verbose_name_plural
+        raise BeyondKey(api_key, f"The API key is limited to some charge points, and {name} are of all.")
+
+
 class ResourceView(OfOrganization, GenericAPIView[T]):
     """A resource that is read by one scope and written by another; its query is read as strictly as a body."""
 
@@ -152,9 +159,7 @@ class WholeOrganizationView(ResourceView[T]):
 
     def check_permissions(self, request: Any) -> None:
         super().check_permissions(request)
-        if request.auth.allowed_charge_points is not None:
-            name = self.get_queryset().model._meta.verbose_name_plural
-            raise BeyondKey(request.auth, f"The API key is limited to some charge points, and {name} are of all.")
+        refuse_limited(request.auth, self.get_queryset().model)
 
 
 class ChargePointListView(ListView[Any]):

@@ -14,6 +14,7 @@ from rest_framework.serializers import Serializer
 
 from apikeys.scopes import WRITE_WEBHOOKS
 
+from ..api.views import refuse_limited
 from ..models import WebhookEndpoint
 from ..models.webhook_endpoint import TooManyEndpoints
 from ..views import OfOrganization
@@ -35,6 +36,10 @@ class WebhookView(OfOrganization, GenericAPIView[Any]):
 
     required_scope = WRITE_WEBHOOKS
     queryset = WebhookEndpoint.objects.all()
+
+    def check_permissions(self, request: Any) -> None:
+        super().check_permissions(request)
+        refuse_limited(request.auth, WebhookEndpoint)  # events of all charge points would be sent there
 
     def endpoint(self) -> WebhookEndpoint:
         """The endpoint of the path, or 404: another organization's is exactly like one that does not exist."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apikeys.models import Organization
+from apikeys.models import ApiKey, Organization
 from chargepoints.models import WebhookDelivery, WebhookEndpoint
 from chargepoints.models.webhook_endpoint import MAXIMUM_ENDPOINTS
 from chargepoints.webhooks import signing
@@ -305,3 +305,10 @@ def test_takes_each_by_its_method_only(api: Api, made: Any) -> None:
     error_of(api.delete(ENDPOINTS), 405, "method_not_allowed")
     error_of(api.get(path(made, "/pause")), 405, "method_not_allowed")
     error_of(api.post(path(made), {}), 405, "method_not_allowed")
+
+
+def test_is_not_for_keys_that_are_limited_to_some_charge_points(api: Api, made: Any) -> None:
+    ApiKey.objects.filter(pk=api.row.pk).update(allowed_charge_points=["CP-1"])
+    details = {"allowed_charge_points": ["CP-1"]}
+    for response in (api.get(ENDPOINTS), api.post(ENDPOINTS, {"url": URL}), api.post(path(made, "/test"), {})):
+        assert error_of(response, 403, "forbidden")["details"] == details
