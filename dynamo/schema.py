@@ -201,7 +201,10 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 def describe_webhooks(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """A post-processing hook: adds what we send, one request for each type of event."""
-    kinds = result["components"]["schemas"]["Event"]["discriminator"]["mapping"]
+    event = result["components"]["schemas"].get("Event")
+    if event is None:  # a part of the routes, without the feed
+        return result
+    kinds = event["discriminator"]["mapping"]
     # OpenAPI 3.0 has no place for them.
     name = "x-webhooks" if result["openapi"].startswith("3.0") else "webhooks"
     result[name] = {kind: {"post": webhook(kind, {"$ref": reference})} for kind, reference in kinds.items()}

@@ -213,7 +213,8 @@ def operations() -> Group:
     """The group as the migration makes it; a test that empties the database takes it away."""
     migration = import_module("dynamo.migrations.0001_operations")
     migration.create(apps, connection.schema_editor())
-    import_module("dynamo.migrations.0002_webhook_operations").allow(apps, connection.schema_editor())
+    for later in ("0002_operations_bulk_commands", "0003_operations_webhooks"):
+        import_module(f"dynamo.migrations.{later}").allow(apps, connection.schema_editor())
     return Group.objects.get(name="Operations")
 
 

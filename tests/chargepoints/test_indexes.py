@@ -27,7 +27,8 @@ def whole_indexes(table: str) -> list[tuple[str, ...]]:
         partial = {name for (name,) in cursor.fetchall()}
     indexes = {name: row for name, row in found.items() if row["index"] or row["unique"] or row["primary_key"]}
     kept = {name: row for name, row in indexes.items() if name not in partial and not name.endswith("_like")}
-    return [tuple(row["columns"]) for row in kept.values()]
+    # Of expressions there are no columns to compare.
+    return [tuple(row["columns"]) for row in kept.values() if row["columns"]]
 
 
 def repeated(table: str) -> list[tuple[str, tuple[str, ...]]]:

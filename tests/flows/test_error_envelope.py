@@ -10,7 +10,6 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.test import Client
 
-from chargepoints.models import ChargePoint
 from dynamo import errors
 from tests.api import error_of, make_api
 
@@ -122,8 +121,7 @@ def test_leaks_nothing_of_a_fault_and_logs_it(
         raise ZeroDivisionError("secret of the house")
 
     api = make_api()
-    monkeypatch.setattr(ChargePoint.objects, "all", fault)
-    monkeypatch.setattr("chargepoints.views.with_status", fault)
+    monkeypatch.setattr("chargepoints.views.shown", fault)
     response = api.get("/charge_points/status", X_Request_Id="find-me")
     error_of(response, 500, "internal_error")
     assert b"secret" not in response.content
@@ -136,7 +134,7 @@ def test_says_so_when_the_database_is_away(db: None, monkeypatch: pytest.MonkeyP
         raise OperationalError("connection refused at 10.0.0.1")
 
     api = make_api()
-    monkeypatch.setattr("chargepoints.views.with_status", away)
+    monkeypatch.setattr("chargepoints.views.shown", away)
     response = api.get("/charge_points/status")
     error_of(response, 503, "service_unavailable")
     assert b"10.0.0.1" not in response.content

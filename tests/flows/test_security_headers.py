@@ -85,7 +85,7 @@ def test_is_on_a_fault_and_on_a_wrong_host(db: None, monkeypatch: pytest.MonkeyP
     def fault(*args: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("chargepoints.views.with_status", fault)
+    monkeypatch.setattr("chargepoints.views.shown", fault)
     response = make_api().get("/charge_points/status")
     assert response.status_code == 500
     check(response.headers)
