@@ -11,7 +11,6 @@ from django.urls import reverse
 from django_filters.utils import translate_validation
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -31,7 +30,6 @@ from .serializers import SendCommandSerializer
 TAGS = ["Bulk commands"]
 LARGEST_BULK = 10_000
 MOST_AT_ONCE = 100
-NO_BULK_COMMAND = "There is no such bulk command in your organization."
 EXAMPLE: dict[str, Any] = {
     "id": "0d4b1d1e-52b4-4c0e-9d0a-1f4f8a2b7c55",
     "command": "ChangeConfiguration",
@@ -207,8 +205,7 @@ class BulkCommandsView(ListView[BulkCommand]):
         return found
 
     def named(self, identities: list[str]) -> list[int]:
-        sane = [identity for identity in identities if "\x00" not in identity]
-        found = dict(self.reachable().filter(identity__in=sane).values_list("identity", "pk"))
+        found = dict(self.reachable().filter(identity__in=identities).values_list("identity", "pk"))
         missing = [identity for identity in identities if identity not in found]
         if missing:
             problems = [f"There is no {identity!r} in your organization." for identity in missing[:10]]
@@ -223,12 +220,6 @@ class OneBulkCommandView(ResourceView[BulkCommand]):
     queryset = BulkCommand.objects.all()
     serializer_class = BulkCommandSerializer
 
-    def bulk_command(self) -> BulkCommand:
-        found = self.get_queryset().filter(pk=self.kwargs["pk"]).first()
-        if found is None:
-            raise NotFound(NO_BULK_COMMAND)
-        return found
-
 
 @extend_schema_view(
     get=extend_schema(
@@ -237,7 +228,7 @@ class OneBulkCommandView(ResourceView[BulkCommand]):
 )
 class BulkCommandView(OneBulkCommandView):
     def get(self, request: Request, pk: uuid.UUID) -> Response:
-        return Response(self.get_serializer(self.bulk_command()).data)
+        return Response(self.get_serializer(self.find(pk=pk)).data)
 
 
 @extend_schema_view(
@@ -255,11 +246,9 @@ class BulkCommandStopView(OneBulkCommandView):
     http_method_names = ["post"]
 
     def post(self, request: Request, pk: uuid.UUID) -> Response:
-        if not self.bulk_command().stop("It was stopped by request."):
-            raise Conflict(
-                "state", f"The bulk command is {self.bulk_command().state}: only one that runs can be stopped."
-            )
-        return Response(self.get_serializer(self.bulk_command()).data)
+        if not self.find(pk=pk).stop("It was stopped by request."):
+            raise Conflict("state", f"The bulk command is {self.find(pk=pk).state}: only one that runs can be stopped.")
+        return Response(self.get_serializer(self.find(pk=pk)).data)
 
 
 class ResultFilters(django_filters.FilterSet):
@@ -282,7 +271,4 @@ class BulkResultsView(ListView[Any]):
     list_name, pages = "results", FirstPages
 
     def rows(self) -> QuerySet[Any]:
-        bulk = self.get_queryset().filter(pk=self.kwargs["pk"]).first()
-        if bulk is None:
-            raise NotFound(NO_BULK_COMMAND)
-        return bulk.targets.select_related("charge_point", "command").order_by("position")
+        return self.find(pk=self.kwargs["pk"]).targets.select_related("charge_point", "command").order_by("position")

@@ -11,7 +11,6 @@ import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,7 +26,6 @@ from .payloads import COMMAND_ACTIONS, masked
 
 TAGS = ["Commands"]
 COMMANDS = Command.objects.select_related("charge_point", "api_key")
-NO_COMMAND = "There is no such command in your organization."
 STATES = {
     "queued": "it waits for its turn, or for its charge point",
     "sent": "it is on its way, or the charge point has not answered yet",
@@ -167,12 +165,6 @@ class OneCommandView(ResourceView[Command]):
     queryset = COMMANDS
     serializer_class = CommandResourceSerializer
 
-    def command(self, pk: uuid.UUID) -> Command:
-        found = self.get_queryset().filter(pk=pk).first()
-        if found is None:
-            raise NotFound(NO_COMMAND)
-        return found
-
 
 @extend_schema_view(
     get=extend_schema(
@@ -185,7 +177,7 @@ class OneCommandView(ResourceView[Command]):
 )
 class CommandResourceView(OneCommandView):
     def get(self, request: Request, pk: uuid.UUID) -> Response:
-        return Response(self.get_serializer(self.command(pk)).data)
+        return Response(self.get_serializer(self.find(pk=pk)).data)
 
 
 @extend_schema_view(
@@ -203,7 +195,6 @@ class CommandCancellationView(OneCommandView):
     http_method_names = ["post"]
 
     def post(self, request: Request, pk: uuid.UUID) -> Response:
-        command = self.command(pk)
-        if not command.cancel():
-            raise Conflict("state", f"The command is {self.command(pk).state}: only one that waits can be cancelled.")
+        if not self.find(pk=pk).cancel():
+            raise Conflict("state", f"The command is {self.find(pk=pk).state}: only one that waits can be cancelled.")
         return Response(as_resource(pk))
