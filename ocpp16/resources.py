@@ -127,20 +127,14 @@ class CommandCursor(Cursor):
     """Commands have no number that counts up: their place is their time, and among equals their id."""
 
     query = CommandCursorQuery
+    order = ("-created_at", "-pk")
 
-    def take(self, rows: QuerySet[Any]) -> list[Any]:
-        per_page = self.asked["per_page"]
-        if place := self.asked.get("cursor"):
-            moment, pk = place
-            rows = rows.filter(created_at__lte=moment).exclude(created_at=moment, pk__gte=pk)
-        found = list(rows.order_by("-created_at", "-pk")[: per_page + 1])
-        page = found[:per_page]
-        is_last = len(found) <= per_page
-        self.told = {
-            "per_page": per_page,
-            "next_cursor": None if is_last else write_place(page[-1].created_at, page[-1].pk),
-        }
-        return page
+    def behind(self, rows: QuerySet[Any], place: Any) -> QuerySet[Any]:
+        moment, pk = place
+        return rows.filter(created_at__lte=moment).exclude(created_at=moment, pk__gte=pk)
+
+    def write(self, row: Any) -> str:
+        return write_place(row.created_at, row.pk)
 
 
 @extend_schema_view(

@@ -128,11 +128,21 @@ class Cursor(Pages):
         "per_page": Pages.described["per_page"],
     }
 
+    order: tuple[str, ...] = ("-pk",)
+
     def take(self, rows: QuerySet[Any]) -> list[Any]:
-        after, per_page = self.asked.get("cursor"), self.asked["per_page"]
-        following = rows if after is None else rows.filter(pk__lt=after)
-        found = list(following.order_by("-pk")[: per_page + 1])
+        place, per_page = self.asked.get("cursor"), self.asked["per_page"]
+        following = rows if place is None else self.behind(rows, place)
+        found = list(following.order_by(*self.order)[: per_page + 1])
         page = found[:per_page]
         is_last = len(found) <= per_page
-        self.told = {"per_page": per_page, "next_cursor": None if is_last else write_cursor(page[-1].pk)}
+        self.told = {"per_page": per_page, "next_cursor": None if is_last else self.write(page[-1])}
         return page
+
+    def behind(self, rows: QuerySet[Any], place: Any) -> QuerySet[Any]:
+        """What comes after the place that a cursor names."""
+        return rows.filter(pk__lt=place)
+
+    def write(self, row: Any) -> str:
+        """The cursor that names the place of the row."""
+        return write_cursor(row.pk)
