@@ -46,12 +46,13 @@ class Beginning:
     def check(self) -> None:
         """All that can be said before the charge point is known: key, scope, method, body."""
         view = self.view
-        view.initial(view.request)
+        view.admit(view.request)
         self.options = Options.of(view.request)
         self.serializer = view.get_serializer(data=view.request.data)
         self.serializer.is_valid(raise_exception=True)
         action = view.endpoint.action_for(self.serializer)
-        permit_command(view.request.auth, action)
+        if view.endpoint.is_raw:  # of the others the view knew it before it had read the body
+            permit_command(view.request.auth, action)
         self.options.check(action, self.serializer.ocpp_payload())
 
     def write(self, charge_point: ChargePoint | None) -> None:

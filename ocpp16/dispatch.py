@@ -162,9 +162,8 @@ async def hand_over(pending: Pending) -> Ending:
         return Ending("unavailable")
     try:
         end = await _acknowledged(states, pending, min(deadline, loop.time() + ACKNOWLEDGE_SECONDS))
-        if end.state != "silent" or pending.command.is_kept:
-            pass
-        elif not await in_commands_thread(pending.command.give_up, SILENT):
+        may_give_up = end.state == "silent" and not pending.command.is_kept
+        if may_give_up and not await in_commands_thread(pending.command.give_up, SILENT):
             end = Ending("queued")  # its socket took it at the last moment
         return await _next(states, deadline) or Ending("timeout") if end.state == "queued" else end
     finally:

@@ -72,10 +72,8 @@ class CommandView(OfOrganization, WaitingView, GenericAPIView[ChargePoint]):
                 return conclude(pending.command, end)
             return await self.in_thread(conclude, pending.command, end)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if request.method != "POST":
-            self.http_method_not_allowed(request)
+    def admit(self, request: Request) -> None:
+        super().admit(request)
         if self.endpoint.action:
             permit_command(self.request.auth, self.endpoint.action)
 
