@@ -134,3 +134,10 @@ class Boolean(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid")
         return data
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """The query string of a list that is given by page."""
+
+    page = Count(min_value=1, default=1)
+    per_page = Count(min_value=1, max_value=MAXIMUM_PER_PAGE, default=50)

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from .actions import COMMAND_ACTIONS
 from .clock import now
-from .fields import MAXIMUM_PER_PAGE, Choice, Count, Integer, Moment, StrictSerializer, Text
+from .fields import Choice, Integer, Moment, StrictSerializer, Text
 from .limits import IDENTITY_LENGTH, MAXIMUM_ADDRESSES, MAXIMUM_CHARGE_POINTS, MAXIMUM_RATE, NOT_A_NETWORK, network
 from .models import ApiKey
 from .scopes import SCOPES
@@ -63,13 +63,6 @@ class ApiKeysSerializer(serializers.Serializer[Any]):
     total = serializers.IntegerField()
     page = serializers.IntegerField()
     per_page = serializers.IntegerField()
-
-
-class PageSerializer(serializers.Serializer[Any]):
-    """The query string of the list."""
-
-    page = Count(min_value=1, default=1)
-    per_page = Count(min_value=1, max_value=MAXIMUM_PER_PAGE, default=50)
 
 
 class Network(Text):

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .examples import API_KEY, API_KEYS, KEY, ME, NEW_API_KEY, ROTATION
+from .fields import PageQuery
 from .models import AlreadyRevoked, ApiKey
 from .scopes import ANY_KEY, READ_API_KEYS, WRITE_API_KEYS
 from .serializers import (
@@ -21,7 +22,6 @@ from .serializers import (
     IssuedApiKeySerializer,
     MeSerializer,
     NewApiKeySerializer,
-    PageSerializer,
     RotationSerializer,
 )
 
@@ -92,12 +92,12 @@ class ApiKeysView(OfKeys):
         summary="List API keys",
         description="All keys of the organization, the revoked and expired among them, by id.",
         tags=["API keys"],
-        parameters=[PageSerializer],
+        parameters=[PageQuery],
         responses=ApiKeysSerializer,
         examples=[API_KEYS],
     )
     def get(self, request: Request) -> Response:
-        query = self.validated(PageSerializer, request.query_params.dict())
+        query = self.validated(PageQuery, request.query_params.dict())
         page, per_page = query["page"], query["per_page"]
         found, start = self.get_queryset(), (page - 1) * per_page
         total = found.count()

@@ -13,17 +13,12 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chargepoints.serializers import MAXIMUM_PER_PAGE, Count
+from apikeys.fields import MAXIMUM_PER_PAGE, Count, PageQuery
 
 PER_PAGE = {"minimum": 1, "maximum": MAXIMUM_PER_PAGE, "default": 50}
 TOTAL = {"type": "integer", "minimum": 0, "example": 1}
 PAGE = {"type": "integer", "minimum": 1, "example": 1}
 SIZE = {"type": "integer", "minimum": 1, "maximum": MAXIMUM_PER_PAGE, "example": 50}
-
-
-class PageQuery(serializers.Serializer[Any]):
-    page = Count(min_value=1, default=1)
-    per_page = Count(min_value=1, max_value=MAXIMUM_PER_PAGE, default=50)
 
 
 class Pages(BasePagination):

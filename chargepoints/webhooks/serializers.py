@@ -6,12 +6,11 @@ from django.core.exceptions import ValidationError
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apikeys.fields import Choice, Moment, StrictSerializer, Text
+from apikeys.fields import Choice, Moment, PageQuery, StrictSerializer, Text
 
 from ..events import EVENT, EVENTS, body
 from ..models import WebhookDelivery, WebhookEndpoint
 from ..models.webhook_endpoint import ALL, SUBSCRIBABLE
-from ..serializers import MAXIMUM_PER_PAGE, Count
 from .addresses import URL_LENGTH, validate_url
 
 STATES = [str(state) for state in WebhookDelivery.State.values]
@@ -83,13 +82,6 @@ class EndpointWithSecretSerializer(EndpointSerializer):
         fields = [*EndpointSerializer.Meta.fields, "secret"]
 
 
-class PageSerializer(serializers.Serializer[Any]):
-    """The query string of a list."""
-
-    page = Count(min_value=1, default=1)
-    per_page = Count(min_value=1, max_value=MAXIMUM_PER_PAGE, default=50)
-
-
 class EndpointsSerializer(serializers.Serializer[Any]):
     endpoints = EndpointSerializer(many=True)
     total = serializers.IntegerField()
@@ -135,7 +127,7 @@ class DeliveryWithBodySerializer(DeliverySerializer):
         return body(delivery.event)
 
 
-class DeliveriesQuerySerializer(PageSerializer):
+class DeliveriesQuerySerializer(PageQuery):
     status = serializers.ChoiceField(
         STATES, required=False, error_messages={"invalid_choice": f"Must be one of: {', '.join(STATES)}."}
     )

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from apikeys.fields import PageQuery
 from apikeys.scopes import WRITE_WEBHOOKS
 
 from ..api.views import refuse_limited
@@ -25,7 +26,6 @@ from .serializers import (
     EndpointsSerializer,
     EndpointWithSecretSerializer,
     NewEndpointSerializer,
-    PageSerializer,
 )
 
 TAGS = ["Webhooks"]
@@ -81,12 +81,12 @@ class EndpointsView(WebhookView):
         operation_id="webhook_endpoints",
         summary="List webhook endpoints",
         tags=TAGS,
-        parameters=[PageSerializer],
+        parameters=[PageQuery],
         responses=EndpointsSerializer,
         examples=[examples.ENDPOINTS],
     )
     def get(self, request: Request) -> Response:
-        query = self.read(PageSerializer, request.query_params.dict())
+        query = self.read(PageQuery, request.query_params.dict())
         rows = self.get_queryset().order_by("created_at", "pk")
         return Response(EndpointsSerializer(page_of("endpoints", rows, query)).data)
 
