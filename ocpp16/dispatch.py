@@ -18,7 +18,7 @@ from chargepoints.models.charge_point import RegistrationStatus
 from . import exchange, metrics
 from .exchange import Exchange
 from .models import Command
-from .models.command import NEEDS_REGISTRATION
+from .models.command_queryset import NEEDS_REGISTRATION
 from .sender import in_commands_thread
 
 logger = logging.getLogger(__name__)

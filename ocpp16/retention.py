@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from chargepoints.models import ConnectorStatus, Event, Notification, OrphanStop, SecurityEvent
 
 from .models import BulkCommand, Command, Message, RefusedConnection
-from .models.command import UNFINISHED
+from .models.command_queryset import UNFINISHED
 
 # Each batch is its own database transaction, so that charge points never wait long for a lock.
 BATCH = 1000

@@ -22,7 +22,7 @@ from .exchange import send
 from .journal import journal
 from .log_fields import bound
 from .models import Command
-from .models.command import Claim
+from .models.command_queryset import Claim
 from .outcomes import Answer
 from .outgoing import Outgoing, Waiting
 from .payloads import in_order, masked

@@ -19,7 +19,7 @@ from .beginnings import Beginning, begin_all
 from .commands import Endpoint
 from .dispatch import NOT_SENT, Pending, conclude, hand_over
 from .models import Command
-from .models.command import UNFINISHED
+from .models.command_queryset import UNFINISHED
 from .options import Options
 from .resources import as_resource
 from .schema import CommandSchema

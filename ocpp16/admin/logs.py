@@ -14,7 +14,7 @@ from apikeys.admin.tenancy import ChargePointOrganizationFilter
 from chargepoints.admin.filters import ChargePointFilter, ListedFilter
 from chargepoints.admin.records import ChargePointLogAdmin
 from ocpp16.models import Command, Message
-from ocpp16.models.command import KEPT
+from ocpp16.models.command_queryset import KEPT
 from ocpp16.payloads import CHARGE_POINT_ACTIONS, COMMAND_ACTIONS
 
 from .send import send_view

@@ -2,178 +2,30 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import chain
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, models, transaction
-from django.db.models import F, Q
+from django.db import models, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from apikeys.clock import now
 from apikeys.models import ApiKey
-from apikeys.querysets import ChargePointOwnedQuerySet
-from chargepoints.database import insert_rows
 from chargepoints.models import ChargePoint, OutboxEvent, Transaction, happened
-from chargepoints.models.charge_point import RegistrationStatus
 
-from .. import metrics, payloads, statements
+from .. import metrics, payloads
+from .command_queryset import KEPT, REMOTE_START_WINDOW, UNFINISHED, CommandQuerySet, State
 
-# How long after a remote start its transaction, or its tag's authorization, may still come.
-REMOTE_START_WINDOW = timedelta(minutes=10)
-FORGOTTEN_AT_ONCE = 500
-NEEDS_REGISTRATION = ("RemoteStartTransaction", "RemoteStopTransaction")
-UNFINISHED = ["queued", "sent"]
-# What waits for its charge point.
-KEPT = Q(state="queued", expires_at__isnull=False)
-# How long the longest command may take, whatever its window.
-PATIENCE = timedelta(seconds=120)
-NEW = (
-    "id",
-    "charge_point",
-    "api_key",
-    "user",
-    "request_id",
-    "action",
-    "payload",
-    "state",
-    "expires_at",
-    "is_late",
-    "error_code",
-    "error_description",
-)
 ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
-UNANSWERED = {"is_late": False, "response": None, "error_code": "", "error_description": "", "error_details": None}
 LONGEST_TOLD = 16 * 1024
-
-
-@dataclass(eq=False)
-class Claim:
-    """A socket's question for the command that it is to send."""
-
-    command_id: uuid.UUID
-    command: Command | None = None
-
-
-class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
-    def unfinished(self) -> CommandQuerySet:
-        return self.filter(state__in=UNFINISHED)
-
-    def log(self, commands: list[Command]) -> None:
-        """Insert new rows, faster than the ORM does."""
-        if not commands:
-            return
-        with transaction.atomic() if len(commands) > 1 else nullcontext():
-            insert_rows(commands, NEW)
-        for command in commands:
-            command._state.adding = False
-            del command.created_at  # told by the database, to who asks
-
-    def claim(self, pk: uuid.UUID) -> Command | None:
-        """Take a queued command for sending; None where it has ended meanwhile, so that it is never sent late."""
-        command, queued = self.filter(pk=pk).first(), self.unexpired().filter(pk=pk, state=Command.State.QUEUED)
-        if command is None:
-            return None
-        with command.atomic():
-            if not queued.update(state=Command.State.SENT, sent_at=Now()):
-                return None
-            command.hand_over_secret()
-        return command
-
-    def claim_all(self, claims: list[Claim]) -> None:
-        """Take these queued commands for sending; without a command stays whose has ended, or must be claimed alone."""
-        by_id, secret = {claim.command_id: claim for claim in claims}, payloads.SECRET_ACTIONS
-        if connection.vendor == "postgresql":
-            for command in self.raw(statements.CLAIM, [list(by_id), secret]):
-                by_id[command.pk].command = command
-            return
-        with transaction.atomic():
-            queued = list(self.unexpired().filter(pk__in=by_id, state=Command.State.QUEUED).exclude(action__in=secret))
-            taken, sent_at = self.filter(pk__in=[command.pk for command in queued]), now()
-            taken.update(state=Command.State.SENT, sent_at=sent_at)
-        for command in queued:
-            command.sent_at = sent_at
-            by_id[command.pk].command = command
-
-    def end_all(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
-        """Move unfinished commands without a secret to their ends, each by its values; left out is who had another."""
-        if connection.vendor != "postgresql":
-            with transaction.atomic():
-                return {command.pk for command, values in ends if command.end(**values)}
-        full = [(command, UNANSWERED | values) for command, values in ends]
-        rows = [{**values, "id": str(command.pk)} for command, values in full]
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(statements.END, [json.dumps(rows)])
-                ended = {pk for (pk,) in cursor.fetchall()}
-            for command, values in full:
-                if command.pk in ended:
-                    command._assign(values)
-            told = (happened.command_ended(command) for command, _ in ends if command.pk in ended)
-            OutboxEvent.objects.record(chain.from_iterable(told))
-        return ended
-
-    def sent_within(self, charge_points: Collection[int], seconds: float) -> dict[int, list[float]]:
-        """How many seconds ago each CALL left for these charge points in the last `seconds`, oldest first."""
-        # A command leaves within its timeout, so the index on its creation finds it.
-        created = Now() - timedelta(seconds=seconds + settings.DYNAMO_COMMAND_TIMEOUT)
-        recent = self.filter(charge_point__in=charge_points, created_at__gt=created)
-        recent = recent.filter(sent_at__gt=Now() - timedelta(seconds=seconds)).order_by("sent_at")
-        ages: dict[int, list[float]] = {}
-        for pk, age in recent.annotate(age=Now() - F("sent_at")).values_list("charge_point_id", "age"):
-            ages.setdefault(pk, []).append(age.total_seconds())
-        return ages
-
-    def unexpired(self) -> CommandQuerySet:
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
-
-    def deliverable(self, channels: str) -> CommandQuerySet:
-        """What was kept for charge points that have come online, by sockets whose channels begin so; oldest first."""
-        waiting = self.filter(KEPT, expires_at__gt=Now(), charge_point__channel_name__startswith=channels)
-        accepted = Q(charge_point__registration_status=RegistrationStatus.ACCEPTED)
-        return waiting.filter(accepted | ~Q(action__in=NEEDS_REGISTRATION)).order_by("created_at")
-
-    def forgotten(self) -> CommandQuerySet:
-        """What nobody waits for any more and nothing has ended: the worker or the caller died, or it has expired."""
-        long_ago = Now() - timedelta(seconds=3 * settings.DYNAMO_COMMAND_TIMEOUT) - PATIENCE
-        left = Q(state=Command.State.QUEUED, expires_at=None, created_at__lt=long_ago)
-        silent = Q(state=Command.State.SENT, sent_at__lt=long_ago)
-        return self.unfinished().filter(left | silent | KEPT & Q(expires_at__lt=Now()))
-
-    def end_forgotten(self) -> int:
-        """End as timed out, some at a time, what nobody waits for any more; returns how many."""
-        with transaction.atomic():
-            claimed = self.forgotten().select_for_update(skip_locked=True)[:FORGOTTEN_AT_ONCE]
-            return sum(command.end(Command.State.TIMED_OUT) for command in claimed)
-
-    def remote_starts(self, charge_points: Collection[int]) -> CommandQuerySet:
-        """Recent remote starts of these charge points that have caused no transaction yet, newest first."""
-        return self.filter(
-            charge_point__in=charge_points,
-            action="RemoteStartTransaction",
-            state__in=[Command.State.SENT, Command.State.ACCEPTED, Command.State.TIMED_OUT],
-            created_at__gt=Now() - REMOTE_START_WINDOW,
-            transaction=None,
-        ).order_by("-created_at")
 
 
 class Command(models.Model):
     """One CALL to a charge point, whatever became of it; its id is the OCPP message id."""
 
-    class State(models.TextChoices):
-        QUEUED = "queued"
-        SENT = "sent"
-        ACCEPTED = "accepted"
-        REJECTED = "rejected"
-        CALL_ERROR = "call_error"
-        TIMED_OUT = "timed_out"
-        LOST = "lost"
-        RATE_LIMITED = "rate_limited"
-        CANCELLED = "cancelled"
+    State = State
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="commands")

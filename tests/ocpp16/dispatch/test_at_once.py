@@ -15,7 +15,8 @@ from ocpp16.beginnings import Beginning, log
 from ocpp16.exchange import Exchange
 from ocpp16.frames import CallError, CallResult
 from ocpp16.models import Command
-from ocpp16.models.command import LONGEST_TOLD, Claim
+from ocpp16.models.command import LONGEST_TOLD
+from ocpp16.models.command_queryset import Claim
 from ocpp16.outcomes import Answer, complete_all
 from tests.charge_point import ChargePointClient
 
