@@ -66,14 +66,17 @@ class Notes:
         try:
             self.write()
         except IntegrityError:
-            self.forget_deleted()
-            self.write()
+            if not self.forget_deleted():
+                raise
+            self.store()  # more may have been deleted since
 
-    def forget_deleted(self) -> None:
+    def forget_deleted(self) -> bool:
+        """Drop what is of charge points that are gone; False where nothing was."""
         pks = {message.charge_point_id for message in self.messages} | {pk for pk, _ in self.findings}
         kept = set(ChargePoint.objects.filter(pk__in=pks).values_list("pk", flat=True))
         self.messages = deque((m for m in self.messages if m.charge_point_id in kept), maxlen=MAXIMUM_MESSAGES)
         self.findings = Counter({key: count for key, count in self.findings.items() if key[0] in kept})
+        return kept != pks
 
     def write(self) -> None:
         with transaction.atomic():

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models
+from django.db import transaction as database
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -81,6 +82,16 @@ class ChargePointQuerySet(LeaseQuerySet):
         charge_point.full_clean()
         charge_point.save(force_insert=True)
         return charge_point
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete them with all that is theirs; who says something meanwhile waits, and is then unknown."""
+        # What was written between the look for what is theirs and its deletion would undo it.
+        with database.atomic():
+            list(self.order_by("pk").select_for_update().values_list("pk"))
+            return super().delete()
+
+    # As Django's own: not to be had of the manager, nor in a template.
+    delete.queryset_only = delete.alters_data = True  # type: ignore[attr-defined]
 
     def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
@@ -221,6 +232,10 @@ class ChargePoint(models.Model):
             password_digest=offered, next_password_digest=""
         )
         return True
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """As the query set deletes."""
+        return ChargePoint.objects.filter(pk=self.pk).delete()
 
     def connect(self, channel_name: str, address: str) -> str:
         """Make this socket the one that commands reach; returns the channel of the socket that it replaces, or ''."""

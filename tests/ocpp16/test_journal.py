@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from chargepoints.models import ChargePoint, ConformanceFinding
 from ocpp16 import journal as journals
-from ocpp16.journal import Journal, Notes
+from ocpp16.journal import Entry, Journal, Notes
 from ocpp16.models import Message, RefusedConnection
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,6 +57,30 @@ async def test_writes_nothing_twice(journal: Journal, charge_point: Any) -> None
     await journal.flush()
     await journal.flush()
     assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize("delete", [ChargePoint.delete, lambda row: ChargePoint.objects.filter(pk=row.pk).delete()])
+def test_lets_a_charge_point_be_deleted_while_it_talks(make_charge_point: Callable[..., Any], delete: Any) -> None:
+    rows = [make_charge_point() for _ in range(25)]
+    ended = Event()
+
+    def talk() -> None:
+        while not ended.is_set():
+            notes = Notes()
+            now = timezone.now()
+            notes.messages.extend(Entry(row.pk, "in", 2, "1", "Heartbeat", "[]", now) for row in rows)
+            notes.store()
+        connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        talking = threads.submit(talk)
+        try:
+            for row in rows:
+                delete(row)
+        finally:
+            ended.set()
+        talking.result()
+    assert not Message.objects.exists()
 
 
 async def test_cuts_long_frames_and_drops_nuls(journal: Journal, charge_point: Any) -> None:
