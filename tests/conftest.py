@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,8 @@ from .charge_point import ChargePointClient
 from .scheduling import Scheduler, unit
 from .servers import ServerProcess, running
 
+# A shell's background job ignores SIGINT, and so would every process that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests talk to servers asynchronously and look into the database between; there is no loop to block.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
