@@ -35,18 +35,25 @@ def permit_command(api_key: ApiKey, action: str) -> None:
 class HasScope(BasePermission):
     """Lets a key in whose scopes hold the view's `required_scope`; a view that names none lets nobody in.
 
-    A view whose methods differ has a dictionary of them by method.
+    A view whose methods differ has a dictionary of them by method. Some require `further_scopes` besides.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        scope = getattr(view, "required_scope", None)
-        if isinstance(scope, dict):
-            scope = scope_of_method(scope, request, view)
-        if scope is None or not isinstance(request.auth, ApiKey):
+        scopes = required_scopes(request, view)
+        if not scopes or not isinstance(request.auth, ApiKey):
             return False
-        if scope != ANY_KEY and scope not in request.auth.scopes:
-            raise ScopeMissing(scope)
+        for scope in scopes:
+            if scope != ANY_KEY and scope not in request.auth.scopes:
+                raise ScopeMissing(scope)
         return True
+
+
+def required_scopes(request: Request, view: Any) -> tuple[str, ...]:
+    """All that a key must carry for this request; nothing where no key will do."""
+    scope = getattr(view, "required_scope", None)
+    if isinstance(scope, dict):
+        scope = scope_of_method(scope, request, view)
+    return () if scope is None else (scope, *getattr(view, "further_scopes", ()))
 
 
 def scope_of_method(scopes: dict[str, str], request: Request, view: Any) -> str:

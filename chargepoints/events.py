@@ -96,7 +96,7 @@ class CommandCompletedSerializer(DataSerializer):
     command = serializers.CharField()
     state = serializers.ChoiceField(["accepted", "rejected", "call_error", "timed_out", "lost"])
     is_late = serializers.BooleanField(help_text="The answer came after the timeout, of which another event has told.")
-    response = serializers.JSONField(allow_null=True)
+    response = serializers.JSONField(help_text="What the charge point answered; null where it did not.")
     error_code = serializers.CharField(allow_null=True)
     error_description = serializers.CharField(allow_null=True)
     response_time_ms = serializers.IntegerField(allow_null=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import django_filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.request import Request
 
-from apikeys.permissions import ScopeMissing
 from apikeys.scopes import READ_SESSIONS
 from chargepoints.api.filters import Before, OneOf, Since, Text
 from chargepoints.api.logs import TAGS
@@ -41,8 +39,8 @@ class MessageFilters(django_filters.FilterSet):
     get=extend_schema(
         operation_id="list_messages",
         summary="Read the messages of a charge point",
-        description="As long as the retention keeps them, the newest first. They tell of sessions, too: the key needs "
-        f"{READ_SESSIONS} besides. Passwords are masked, and very long frames cut.",
+        description="As long as the retention keeps them, the newest first. They tell of sessions, too. "
+        "Passwords are masked, and very long frames cut.",
         tags=TAGS,
         responses=MessageSerializer,
         examples=[MESSAGE],
@@ -53,8 +51,4 @@ class MessagesView(ChargePointListView):
     filterset_class = MessageFilters
     list_name = related = "messages"
     pages = Cursor
-
-    def check_permissions(self, request: Request) -> None:
-        super().check_permissions(request)
-        if READ_SESSIONS not in request.auth.scopes:  # type: ignore[union-attr]
-            raise ScopeMissing(READ_SESSIONS)
+    further_scopes = (READ_SESSIONS,)

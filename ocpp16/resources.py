@@ -54,6 +54,7 @@ class CommandResourceSerializer(RowSerializer[Command]):
     )
     late = serializers.BooleanField(source="is_late", help_text="Whether the answer came after the timeout.")
     status = serializers.SerializerMethodField(help_text="The `status` that the charge point answered.")
+    response = serializers.JSONField(read_only=True, help_text="What it answered; null where it did not.")
     error = serializers.SerializerMethodField(help_text="Why there is no answer, where there is none to be.")
     api_key = serializers.SerializerMethodField(help_text="The prefix of the key that sent it; null for staff.")
     transaction_id = serializers.IntegerField(allow_null=True, help_text="What this remote start started.")

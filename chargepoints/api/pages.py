@@ -117,7 +117,7 @@ class Cursor(Pages):
     """A log, newest first; `next_cursor` leads on, whatever is added meanwhile, and is null at the end."""
 
     query = CursorQuery
-    properties = {"per_page": SIZE, "next_cursor": {"type": "string", "nullable": True, "example": "ODE1Nzc"}}
+    properties = {"per_page": SIZE, "next_cursor": {"type": ["string", "null"], "example": "ODE1Nzc"}}
     described = {
         "cursor": ("The `next_cursor` of the page before.", {"type": "string"}),
         "per_page": Pages.described["per_page"],

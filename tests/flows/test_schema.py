@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from django.core.management import call_command
 from playwright.async_api import async_playwright
 
+from apikeys.scopes import SCOPES
 from chargepoints.events import EVENTS, members
 from ocpp16.commands import COMMANDS
 from tests.ocpp16.reference import EXAMPLES, EXPIRY, RESPONSE_TIME, SENT_AT
@@ -42,8 +44,16 @@ def content(of: Any) -> Any:
     return of["content"]["application/json"]
 
 
-def resolve(document: Any, schema: Any) -> Any:
-    return document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+def resolve(document: Any, of: Any) -> Any:
+    """What a reference refers to; anything else is itself."""
+    if "$ref" not in of:
+        return of
+    _, _, kind, name = of["$ref"].split("/")
+    return document["components"][kind][name]
+
+
+def responses_of(document: Any, described: Any) -> dict[str, Any]:
+    return {status: resolve(document, response) for status, response in described["responses"].items()}
 
 
 def operations_of(document: Any, start: str = "") -> list[Any]:
@@ -59,15 +69,53 @@ def test_describes_every_operation_with_its_errors_and_examples(document: Any) -
     operations = operations_of(document)
     assert len({item["operationId"] for item in operations}) == len(operations)
     for item in operations:
-        assert item["security"] == [{"bearer": []}, {"apiKey": []}]
         assert item["summary"]
-        assert {"401", "403", "500", "503"} <= set(item["responses"]), item["operationId"]
+        assert {"401", "429", "500", "503"} <= set(item["responses"]), item["operationId"]
         bodies = [item["requestBody"]] if "requestBody" in item else []
-        bodies += [
-            described for described in item["responses"].values() if "application/json" in described.get("content", {})
-        ]
+        answers = responses_of(document, item).values()
+        bodies += [described for described in answers if "application/json" in described.get("content", {})]
         assert all(content(body)["examples"] for body in bodies), item["operationId"]
+        assert all("X-Request-Id" in described["headers"] for described in answers), item["operationId"]
     assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
+
+
+def test_tells_the_scope_of_every_operation(document: Any) -> None:
+    for item in operations_of(document):
+        (bearer, header), responses = item["security"], responses_of(document, item)
+        scopes = bearer["bearer"]
+        assert header == {"apiKey": scopes}
+        assert set(scopes) <= set(SCOPES)
+        assert all(f"`{scope}`" in item["description"] for scope in scopes)
+        if item["operationId"] == "me":
+            assert scopes == []
+            assert "403" not in responses
+            continue
+        told = [example["value"]["error"]["details"] for example in content(responses["403"])["examples"].values()]
+        assert [details["required_scope"] for details in told if "required_scope" in details] == scopes
+    described = {item["operationId"]: item["security"][0]["bearer"] for item in operations_of(document)}
+    assert described["reset"] == described["active_transactions"] == ["write:charge_points"]
+    assert described["charge_points_status"] == ["read:charge_points"]
+    assert described["list_messages"] == ["read:charge_points", "read:sessions"]
+    assert described["create_api_key"] == ["write:api_keys"]
+
+
+def test_shows_only_examples_that_conform_to_their_schemas(document: Any) -> None:
+    for item in operations_of(document):
+        bodies = [item["requestBody"]] if "requestBody" in item else []
+        for described in [*bodies, *responses_of(document, item).values()]:
+            for kind in described.get("content", {}).values():
+                schema = {**kind["schema"], "components": document["components"]}
+                validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+                for example in kind.get("examples", {}).values():
+                    assert [str(error) for error in validator.iter_errors(example["value"])] == [], item["operationId"]
+
+
+def test_describes_null_and_anything_as_json_schema_does(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert "nullable" not in json.dumps(document)
+    members_of = document["components"]["schemas"]["CommandResource"]["properties"]
+    assert members_of["transaction_id"]["type"] == ["integer", "null"]
+    assert set(members_of["response"]) == {"description", "readOnly"}
 
 
 def test_describes_what_resources_refuse(document: Any) -> None:
@@ -82,7 +130,7 @@ def test_describes_what_resources_refuse(document: Any) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_describes_every_error_of_a_command_by_the_envelope(document: Any, name: str) -> None:
-    responses = operation(document, name)["responses"]
+    responses = responses_of(document, operation(document, name))
     assert set(responses) == {"200", "202", *COMMAND_ERRORS}
     for status in COMMAND_ERRORS:
         described = content(responses[status])
@@ -101,6 +149,34 @@ def test_shows_the_examples_of_the_reference(document: Any, name: str) -> None:
     for member, value in example.answer:
         if value not in (SENT_AT, RESPONSE_TIME, EXPIRY):
             assert answer["value"][member] == value
+
+
+def test_shows_the_reads_of_the_reference(document: Any) -> None:
+    (answer,) = shown(document, "active_transactions/{charge_point_id}")
+    assert answer["active_transactions"][0] == {
+        "transaction_id": 10042,
+        "connector_id": 2,
+        "id_tag": "RFID-USER-9B3E",
+        "start_time": "2024-03-10T14:45:00Z",
+        "meter_start": 10500,
+        "current_meter_value": 11250,
+        "energy_delivered_wh": 750,
+        "duration_seconds": 900,
+    }
+    (answer,) = shown(document, "charge_points/status")
+    assert (answer["total"], answer["page"], answer["per_page"]) == (1, 1, 50)
+    assert answer["charge_points"][0]["connectors"][1] == {
+        "connector_id": 2,
+        "status": "Faulted",
+        "error_code": "GroundFailure",
+        "info": "Ground fault detected on connector 2",
+        "timestamp": "2024-03-10T15:57:00Z",
+    }
+
+
+def shown(document: Any, read: str) -> list[Any]:
+    answer = document["paths"][f"/api/v1/ocpp16/{read}"]["get"]["responses"]["200"]
+    return [example["value"] for example in content(answer)["examples"].values()]
 
 
 def without_times(body: dict[str, Any]) -> dict[str, Any]:
@@ -126,20 +202,18 @@ def test_describes_the_query_of_the_status_list(document: Any) -> None:
 def test_describes_the_idempotency_key_of_every_post_and_of_nothing_else(document: Any) -> None:
     for path, methods in document["paths"].items():
         for method, described in methods.items():
-            names = [parameter["name"] for parameter in described.get("parameters", [])]
+            names = [resolve(document, parameter)["name"] for parameter in described.get("parameters", [])]
+            responses = responses_of(document, described)
             assert names.count("Idempotency-Key") == (method == "post"), path
             if method == "post":
-                assert "idempotency_in_progress" in content(described["responses"]["409"])["examples"]
-                assert "idempotency_key_reused" in content(described["responses"]["422"])["examples"]
-                tell = {status for status, one in described["responses"].items() if "headers" in one}
-                replayed = {
-                    status for status in tell if "Idempotent-Replayed" in described["responses"][status]["headers"]
-                }
+                assert "idempotency_in_progress" in content(responses["409"])["examples"]
+                assert "idempotency_key_reused" in content(responses["422"])["examples"]
+                replayed = {status for status, one in responses.items() if "Idempotent-Replayed" in one["headers"]}
                 is_command = path.startswith("/api/v1/ocpp16/")
-                succeeded = {status for status in described["responses"] if status.startswith("2")}
+                succeeded = {status for status in responses if status.startswith("2")}
                 assert replayed == succeeded | ({"408", "422"} if is_command else {"422"})
                 if is_command:
-                    assert "X-Command-Id" in described["responses"]["200"]["headers"]
+                    assert "X-Command-Id" in responses["200"]["headers"]
 
 
 def test_describes_every_event_by_its_type(document: Any) -> None:
@@ -157,7 +231,7 @@ def test_describes_every_event_by_its_type(document: Any) -> None:
 
 
 def test_describes_what_is_sent_to_webhooks(document: Any) -> None:
-    webhooks = document["x-webhooks"]
+    webhooks = document["webhooks"]
     assert set(webhooks) == set(EVENTS)
     for kind, methods in webhooks.items():
         event = resolve(document, content(methods["post"]["requestBody"])["schema"])
@@ -166,11 +240,11 @@ def test_describes_what_is_sent_to_webhooks(document: Any) -> None:
 
 
 def test_describes_the_errors_of_webhooks_as_theirs(document: Any) -> None:
-    responses = document["paths"]["/api/v1/webhooks/endpoints"]["post"]["responses"]
+    responses = responses_of(document, document["paths"]["/api/v1/webhooks/endpoints"]["post"])
     assert set(responses) == {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"}
     (forbidden,) = content(responses["403"])["examples"].values()
     assert forbidden["value"]["error"]["details"] == {"required_scope": "write:webhooks"}
-    responses = document["paths"]["/api/v1/webhooks/endpoints/{endpoint_id}"]["get"]["responses"]
+    responses = responses_of(document, document["paths"]["/api/v1/webhooks/endpoints/{endpoint_id}"]["get"])
     assert "endpoint" in responses["404"]["description"]
 
 
