@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -23,8 +24,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, ApiKey]:
-        if not hasattr(request._request, "found_key"):
-            find_keys([request])
+        find_keys([request._request])
         api_key = request._request.found_key  # type: ignore[attr-defined]
         if api_key is None:
             raise AuthenticationFailed(REFUSED)
@@ -41,15 +41,16 @@ def given_key(request: Request | HttpRequest) -> str:
     return keys.pop() if len(keys) == 1 else ""
 
 
-def find_keys(requests: list[Request]) -> None:
-    """Look up the keys of many requests at once, for their authentication, and count the requests of each."""
-    found = ApiKey.objects.find_all({given_key(request) for request in requests})
-    for request in requests:
-        request._request.found_key = admitted(found.get(given_key(request)), request)  # type: ignore[attr-defined]
-    count_requests([request._request for request in requests])
+def find_keys(requests: Iterable[HttpRequest]) -> None:
+    """Look up the keys of many requests at once, whoever asks first for each, and count the requests of each key."""
+    asking: list[Any] = [request for request in requests if not hasattr(request, "found_key")]
+    found = ApiKey.objects.find_all({given_key(request) for request in asking})
+    for request in asking:
+        request.found_key = admitted(found.get(given_key(request)), request)
+    count_requests(asking)
 
 
-def admitted(api_key: ApiKey | None, request: Request) -> ApiKey | None:
+def admitted(api_key: ApiKey | None, request: HttpRequest) -> ApiKey | None:
     """The key, unless it must not come from there: a stolen one tells nothing, not even that it is one."""
     if api_key is None or not api_key.may_come_from(request.META.get("REMOTE_ADDR", "")):
         return None

@@ -72,10 +72,15 @@ class WithinRate(BaseThrottle):
     """Refuses a request that was one too many when it was counted."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        allowance = getattr(request._request, "allowance", None)
-        if allowance is not None and allowance.is_exceeded:
-            raise RateLimited(allowance)
+        if is_too_many(request._request):
+            raise RateLimited(request._request.allowance)  # type: ignore[attr-defined]
         return True
+
+
+def is_too_many(request: Any) -> bool:
+    """Whether a request that was counted was one more than its key may make."""
+    allowance = getattr(request, "allowance", None)
+    return allowance is not None and allowance.is_exceeded
 
 
 class Rates:

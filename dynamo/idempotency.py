@@ -13,9 +13,9 @@ from django.conf import settings
 from django.db import Error, IntegrityError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from apikeys.authentication import given_key
+from apikeys.authentication import find_keys
 from apikeys.idempotency import IdempotentRequest, InProgress, KeyReused
-from apikeys.models import ApiKey
+from apikeys.rates import is_too_many
 from ocpp16.retention import delete_batch
 
 from .errors import CODES, envelope
@@ -71,8 +71,9 @@ async def _once(request: Any, answer: Callable[[Any], Awaitable[HttpResponse]]) 
 
 def begin(request: Any) -> IdempotentRequest | HttpResponse | None:
     """The row of a new request, the response to any other; None where the view is to refuse the caller."""
-    api_key = ApiKey.objects.find(given_key(request))
-    if api_key is None:
+    find_keys([request])
+    api_key = request.found_key
+    if api_key is None or is_too_many(request):
         return None
     api_key.record_use()
     request.auth = api_key  # for the log, where no view says it

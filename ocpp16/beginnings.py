@@ -76,7 +76,7 @@ class Beginning:
 
 def begin_all(beginnings: list[Beginning]) -> None:
     """Check these requests, log their commands and find their sockets; notes on each what is wrong with it."""
-    find_keys([each.view.request for each in beginnings])
+    find_keys(each.view.request._request for each in beginnings)
     for each in beginnings:
         attempt(each, each.check)
     find_charge_points(going_on(beginnings))

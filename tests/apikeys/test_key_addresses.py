@@ -12,7 +12,8 @@ from tests.api import error_of
 
 PROXY, CLIENT, STRANGER = "127.0.0.9", "127.0.0.10", "127.0.0.11"
 ENVIRONMENT = {"DYNAMO_PROXY_ADDRESSES": PROXY}
-ME, RESET = "/api/v1/me", "/api/v1/ocpp16/reset"
+ME, KEYS, RESET = "/api/v1/me", "/api/v1/org/api-keys", "/api/v1/ocpp16/reset"
+BODIES = {KEYS: {"name": "Portal", "scopes": ["read:sessions"]}, RESET: {"charge_point_id": "CP", "type": "Soft"}}
 UNKNOWN = "dyn_live_" + "x" * 40
 
 
@@ -20,14 +21,12 @@ UNKNOWN = "dyn_live_" + "x" * 40
 def knock(server: Any) -> Any:
     """`await knock(key, address)`; behind the proxy, for an address that it names."""
 
-    async def knock(key: str, address: str, said: str = "", path: str = ME) -> httpx2.Response:
-        headers = {"X-API-Key": key, **({"X-Forwarded-For": said} if said else {})}
+    async def knock(key: str, address: str, said: str = "", path: str = ME, **more: str) -> httpx2.Response:
+        headers = {"X-API-Key": key, **({"X-Forwarded-For": said} if said else {}), **more}
         transport = httpx2.AsyncHTTPTransport(local_address=address)
         async with httpx2.AsyncClient(transport=transport, headers=headers, timeout=30) as client:
-            body = None if path == ME else {"charge_point_id": "CP", "type": "Soft"}
-            return await client.request(
-                "GET" if path == ME else "POST", f"http://127.0.0.1:{server.port}{path}", json=body
-            )
+            body, url = BODIES.get(path), f"http://127.0.0.1:{server.port}{path}"
+            return await client.request("POST" if body else "GET", url, json=body)
 
     return knock
 
@@ -46,6 +45,14 @@ async def test_takes_a_key_from_elsewhere_for_an_unknown_one(knock: Any, make_ke
     assert {name: value for name, value in elsewhere.headers.items() if name not in varying} == {
         name: value for name, value in unknown.headers.items() if name not in varying
     }
+
+
+async def test_repeats_an_answer_to_nobody_elsewhere(knock: Any, make_key: Any) -> None:
+    key, once = make_key(allowed_addresses=[CLIENT]), {"Idempotency-Key": "order-66"}
+    first = await knock(key, CLIENT, path=KEYS, **once)
+    assert first.status_code == 201
+    error_of(await knock(key, STRANGER, path=KEYS, **once), 401, "unauthorized")
+    assert (await knock(key, CLIENT, path=KEYS, **once)).content == first.content
 
 
 @pytest.mark.parametrize(("said", "status"), [("203.0.113.7", 200), ("2001:db8::7", 200), ("198.51.100.1", 401)])

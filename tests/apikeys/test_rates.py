@@ -103,6 +103,20 @@ async def test_tells_nothing_of_a_key_without_a_limit_or_that_is_none(client: An
         assert not [name for name in NAMES if name in response.headers]
 
 
+async def test_counts_what_was_answered_before(client: Any) -> None:
+    limited, headers = client(4), {"Idempotency-Key": "order-66"}
+    body = {"name": "Portal", "scopes": ["read:sessions"]}
+    first = await limited.post(KEYS, json=body, headers=headers)
+    again = await limited.post(KEYS, json=body, headers=headers)
+    other = await limited.post(KEYS, json={}, headers=headers)
+    none = await limited.post(KEYS, json=body, headers={"Idempotency-Key": ""})
+    answers = [first, again, other, none]
+    assert [answer.status_code for answer in answers] == [201, 201, 422, 400]
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["3", "2", "1", "0"]
+    error_of(await limited.post(KEYS, json=body, headers=headers), 429, "rate_limited")
+
+
 async def test_counts_each_key_for_itself(client: Any) -> None:
     first, second = client(1), client(1)
     statuses = [(await each.get(ME)).status_code for each in (first, first, second)]
