@@ -18,6 +18,7 @@ ROW: dict[str, Any] = {
     "id": 42,
     "name": "Portal",
     "prefix": "dyn_live_Zk3q8WfA",
+    "mode": "live",
     "state": "active",
     **RIGHTS,
     "created_at": "2026-03-10T15:00:00Z",
@@ -26,7 +27,7 @@ ROW: dict[str, Any] = {
     "revoked_at": None,
 }
 
-NEW_API_KEY = OpenApiExample("new api_key", request_only=True, value={"name": "Portal", **RIGHTS})
+NEW_API_KEY = OpenApiExample("new api_key", request_only=True, value={"name": "Portal", "mode": "live", **RIGHTS})
 API_KEY = OpenApiExample(
     "issued api_key", response_only=True, status_codes=["201"], value={"key": "dyn_live_Zk3q8WfA…", **ROW}
 )
@@ -38,5 +39,5 @@ API_KEYS = OpenApiExample(
 ME = OpenApiExample(
     "me",
     response_only=True,
-    value={"organization": "Acme Charging", "name": "Portal", "prefix": "dyn_live_Zk3q8WfA", **RIGHTS},
+    value={"organization": "Acme Charging", "name": "Portal", "prefix": "dyn_live_Zk3q8WfA", "mode": "live", **RIGHTS},
 )

@@ -30,9 +30,10 @@ from .limits import (
 from .querysets import OrganizationQuerySet, OrganizationsQuerySet
 from .scopes import SCOPES
 
-KEY_START = "dyn_live_"
-KEY_FORMAT = re.compile(r"dyn_live_[A-Za-z0-9_-]{40}")
+KEY_START, TEST_KEY_START = "dyn_live_", "dyn_test_"
+KEY_FORMAT = re.compile(r"dyn_(live|test)_[A-Za-z0-9_-]{40}")
 PREFIX_LENGTH = len(KEY_START) + 8
+MODES = ("live", "test")
 FIND = """
     SELECT api_key.*, organization.name AS organization_name, organization.is_active AS organization_is_active
     FROM apikeys_apikey AS api_key
@@ -112,6 +113,8 @@ def with_organization(row: Any) -> ApiKey:
 
 
 class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
+    sandbox_path = "is_test"
+
     def usable(self) -> ApiKeyQuerySet:
         """Keys that are neither revoked nor expired, of active organizations."""
         unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
@@ -139,16 +142,18 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
         scopes: Iterable[str],
         expires_at: datetime | None = None,
         created_by: Any = None,
+        is_test: bool = False,
         **limits: Any,
     ) -> tuple[ApiKey, str]:
         """Create a key; returns its row and its full text, which is stored nowhere."""
-        text = KEY_START + secrets.token_urlsafe(30)
+        text = (TEST_KEY_START if is_test else KEY_START) + secrets.token_urlsafe(30)
         row = ApiKey(
             organization=organization,
             name=name,
             scopes=list(scopes),
             expires_at=expires_at,
             created_by=created_by,
+            is_test=is_test,
             prefix=text[:PREFIX_LENGTH],
             digest=digest(text),
             **limits,
@@ -165,6 +170,9 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=PREFIX_LENGTH, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
+    is_test = models.BooleanField(
+        "test key", default=False, db_default=False, help_text="It reaches simulated charge points only."
+    )
     scopes = models.JSONField(default=list, blank=True, validators=[validate_scopes])
     allowed_commands = models.JSONField(null=True, blank=True, validators=[validate_commands])
     allowed_charge_points = models.JSONField(null=True, blank=True, validators=[validate_charge_points])
@@ -203,6 +211,11 @@ class ApiKey(models.Model):
         if self.expires_at is not None and self.expires_at <= now():
             return "expired"
         return "active"
+
+    @property
+    def mode(self) -> str:
+        """`live` or `test`."""
+        return MODES[self.is_test]
 
     @property
     def is_usable(self) -> bool:
@@ -244,7 +257,7 @@ class ApiKey(models.Model):
                 said = "revoked" if ApiKey.objects.filter(pk=self.pk, rotated_at=None).exists() else "rotated"
                 raise AlreadyRevoked(f"The key {self} is {said} already: only an active key can be rotated.")
             rights = (self.organization, self.name, self.scopes, expires_at, created_by)
-            return ApiKey.objects.issue(*rights, **self.limits)
+            return ApiKey.objects.issue(*rights, self.is_test, **self.limits)
 
     def _retire(self, overlap: timedelta) -> bool:
         """Let the key go on for so long and no longer than it would have; False if it was revoked or rotated before."""
@@ -263,6 +276,7 @@ class ApiKey(models.Model):
     def exceeds(self, other: ApiKey) -> list[str]:
         """In what this key may do more than the other: the names of those of its fields."""
         exceeding = {
+            "mode": other.is_test and not self.is_test,
             "scopes": names_more(self.scopes, other.scopes),
             "allowed_commands": names_more(self.allowed_commands, other.allowed_commands),
             "allowed_charge_points": names_more(self.allowed_charge_points, other.allowed_charge_points),

@@ -13,14 +13,21 @@ class OrganizationQuerySet(models.QuerySet[T]):
     organization_path = "organization"
     # To the identity of the charge point that a row is of, or ''.
     charge_point_path = ""
+    # To the column that says whether a row is of the sandbox; '' for rows that are no business of test keys.
+    sandbox_path = ""
 
     def for_organization(self, organization: Any) -> Self:
         """The rows of one organization: the only place where tenancy of the API is written."""
         return self.filter(**{self.organization_path: organization})
 
     def for_key(self, api_key: Any) -> Self:
-        """The rows that a key reaches: of its organization and, where it is limited to some charge points, of those."""
+        """The rows that a key reaches: of its organization and, where it is limited to some charge points, of those.
+
+        A test key reaches those of the sandbox only.
+        """
         rows = self.for_organization(api_key.organization)
+        if api_key.is_test:
+            rows = rows.filter(**{self.sandbox_path: True}) if self.sandbox_path else rows.none()
         if api_key.allowed_charge_points is None or not self.charge_point_path:
             return rows
         return rows.filter(**{f"{self.charge_point_path}__in": api_key.allowed_charge_points})
@@ -37,6 +44,7 @@ class ChargePointOwnedQuerySet(OrganizationQuerySet[T]):
 
     organization_path = "charge_point__organization"
     charge_point_path = "charge_point__identity"
+    sandbox_path = "charge_point__is_simulated"
 
 
 class OrganizationsQuerySet(OrganizationQuerySet[T]):

@@ -8,6 +8,8 @@ from drf_spectacular.openapi import AutoSchema
 from .permissions import required_scopes
 from .scopes import ANY_KEY
 
+DESCRIPTION = "An API key: `dyn_live_…`, or `dyn_test_…` for simulated charge points only."
+
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
     """Tells the OpenAPI schema of the two headers that carry a key, either of which will do."""
@@ -17,8 +19,8 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         return [
-            {"type": "http", "scheme": "bearer", "description": "An API key: `dyn_live_…`"},
-            {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key: `dyn_live_…`"},
+            {"type": "http", "scheme": "bearer", "description": DESCRIPTION},
+            {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": DESCRIPTION},
         ]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:

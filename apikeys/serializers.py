@@ -9,7 +9,7 @@ from .actions import COMMAND_ACTIONS
 from .clock import now
 from .fields import Choice, Integer, Moment, StrictSerializer, Text
 from .limits import IDENTITY_LENGTH, MAXIMUM_ADDRESSES, MAXIMUM_CHARGE_POINTS, MAXIMUM_RATE, NOT_A_NETWORK, network
-from .models import ApiKey
+from .models import MODES, ApiKey
 from .scopes import SCOPES
 
 DEFAULT_OVERLAP, MAXIMUM_OVERLAP = timedelta(hours=24), timedelta(days=7)
@@ -18,6 +18,7 @@ DEFAULT_OVERLAP, MAXIMUM_OVERLAP = timedelta(hours=24), timedelta(days=7)
 class RightsSerializer(serializers.ModelSerializer[ApiKey]):
     """What a key may do; `null` is no limit."""
 
+    mode = serializers.ChoiceField(MODES, help_text="`test`: it reaches simulated charge points only.")
     scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
     allowed_commands = serializers.ListField(child=serializers.ChoiceField(COMMAND_ACTIONS), allow_null=True)
     allowed_charge_points = serializers.ListField(child=serializers.CharField(), allow_null=True)
@@ -35,6 +36,7 @@ class ApiKeySerializer(RightsSerializer):
             "id",
             "name",
             "prefix",
+            "mode",
             "state",
             "scopes",
             "allowed_commands",
@@ -85,10 +87,23 @@ def limit(child: Any, maximum: int, meaning: str) -> serializers.ListField:
     )
 
 
+class Mode(Choice):
+    """`live` or `test`; True for test."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(data) == MODES[True]
+
+
 class NewApiKeySerializer(StrictSerializer):
     """What the caller says of a key to be made; of what it leaves out, the new key may what the caller's own may."""
 
     name = Text(max_length=100, help_text="What the key is for.")
+    mode = Mode(
+        MODES,
+        source="is_test",
+        required=False,
+        help_text="`test`: it reaches simulated charge points only, and makes such keys only. Omitted: as your own.",
+    )
     scopes = serializers.ListField(child=Choice(SCOPES), min_length=1)
     allowed_commands = limit(Choice(COMMAND_ACTIONS), len(COMMAND_ACTIONS), "The actions of OCPP that it may send.")
     allowed_charge_points = limit(
@@ -147,6 +162,7 @@ class MeSerializer(RightsSerializer):
             "organization",
             "name",
             "prefix",
+            "mode",
             "scopes",
             "allowed_commands",
             "allowed_charge_points",

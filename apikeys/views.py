@@ -43,14 +43,14 @@ class NotActive(APIException):
 
 
 class OfKeys(GenericAPIView[ApiKey]):
-    """The keys of the caller's organization."""
+    """The keys of the caller's organization; for a test key, its test keys."""
 
     queryset = ApiKey.objects.order_by("pk")
     serializer_class: Any = ApiKeySerializer
     request: Any
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        return ApiKey.objects.for_organization(self.request.auth.organization).order_by("pk")
+        return ApiKey.objects.for_key(self.request.auth).order_by("pk")
 
     def get_api_key(self, pk: int) -> ApiKey:
         """The organization's key, or 404: another organization's is exactly like one that does not exist."""
@@ -90,7 +90,8 @@ class ApiKeysView(OfKeys):
     @extend_schema(
         operation_id="list_api_keys",
         summary="List API keys",
-        description="All keys of the organization, the revoked and expired among them, by id.",
+        description="All keys of the organization, the revoked and expired among them, by id; a test key is shown the "
+        "test keys.",
         tags=["API keys"],
         parameters=[PageQuery],
         responses=ApiKeysSerializer,
@@ -110,7 +111,7 @@ class ApiKeysView(OfKeys):
         summary="Create an API key",
         description=(
             "The answer holds the full key, this one time. A key can grant no more than it has itself: neither other "
-            "scopes, nor wider limits, nor a later expiry."
+            "scopes, nor wider limits, nor a later expiry; and a test key makes test keys only."
         ),
         tags=["API keys"],
         request=NewApiKeySerializer,
@@ -119,7 +120,8 @@ class ApiKeysView(OfKeys):
     )
     def post(self, request: Request) -> Response:
         own = self.request.auth
-        asked = {"expires_at": own.expires_at, **own.limits, **self.validated(NewApiKeySerializer, request.data)}
+        own_rights = {"expires_at": own.expires_at, "is_test": own.is_test, **own.limits}
+        asked = {**own_rights, **self.validated(NewApiKeySerializer, request.data)}
         refuse_more(ApiKey(**asked), own)
         return self.issued(*ApiKey.objects.issue(own.organization, **asked))
 

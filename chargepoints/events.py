@@ -16,6 +16,7 @@ ALL = "*"
 
 class DataSerializer(serializers.Serializer[Any]):
     charge_point_id = serializers.CharField()
+    is_simulated = serializers.BooleanField(help_text="Whether the charge point is a simulated one.")
 
 
 class ConnectedSerializer(DataSerializer):
@@ -187,9 +188,9 @@ def body(event: Event) -> dict[str, Any]:
     """What feed and webhooks say; the same for an event at any time."""
     data = dict(event.data)
     # One of a later release, before it was taken back, is told as it is.
-    names = members(event.type) if event.type in EVENTS else ("charge_point_id", *sorted(data))
+    names = members(event.type) if event.type in EVENTS else ("charge_point_id", "is_simulated", *sorted(data))
     if event.charge_point is not None:
-        data["charge_point_id"] = event.charge_point.identity
+        data |= {"charge_point_id": event.charge_point.identity, "is_simulated": event.charge_point.is_simulated}
     return {
         "id": str(event.uuid),
         "event": event.type,

@@ -62,6 +62,7 @@ SESSION_STARTED = {
     "created_at": "2024-03-10T14:45:01Z",
     "data": {
         "charge_point_id": "CP-SITE42-001",
+        "is_simulated": False,
         "transaction_id": 10042,
         "connector_id": 2,
         "id_tag": "RFID-USER-9B3E",

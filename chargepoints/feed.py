@@ -219,7 +219,8 @@ def read(rows: Any, query: dict[str, Any]) -> Page:
     after = query.get("after", 0)
     after = last if after is None else after
     found = rows.in_feed(after, query.get("event", ())).select_related("charge_point")
-    events = list(found.only("uuid", "type", "created_at", "data", "charge_point__identity")[: query["limit"] + 1])
+    told = ("uuid", "type", "created_at", "data", "charge_point__identity", "charge_point__is_simulated")
+    events = list(found.only(*told)[: query["limit"] + 1])
     if len(events) > query["limit"]:
         return Page(events[:-1], events[-2].pk, has_more=True)
     return Page(events, max(after, last, *(event.pk for event in events)))

@@ -120,7 +120,7 @@ class ChargePointStatusView(OfOrganization, GenericAPIView[ChargePoint]):
 
     def page(self, page: int, per_page: int, status: str) -> dict[str, Any]:
         organization, start = self.request.auth.organization, (page - 1) * per_page
-        if self.request.auth.allowed_charge_points is not None:
+        if self.request.auth.is_test or self.request.auth.allowed_charge_points is not None:
             return self.page_of_few(page, per_page, status)
         with snapshot():
             extent = ListingChange.objects.for_organization(organization).extent(status, start)
@@ -131,7 +131,7 @@ class ChargePointStatusView(OfOrganization, GenericAPIView[ChargePoint]):
         return {"charge_points": rows, "total": extent.total, "page": page, "per_page": per_page}
 
     def page_of_few(self, page: int, per_page: int, status: str) -> dict[str, Any]:
-        """For a key that is limited to some charge points: these are few enough to be counted."""
+        """For a key that is limited to some charge points, or to simulated ones: these are few enough to be counted."""
         with snapshot():
             found = with_status(self.get_queryset(), status).order_by("identity")
             few = list(found.values_list("pk", flat=True))

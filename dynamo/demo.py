@@ -75,7 +75,11 @@ def provision() -> Demo | None:
         organization = Organization.objects.create(name=ORGANIZATION)
         for place in PLACES:
             ChargePoint.objects.provision(
-                organization, place.identity, passwords[place.identity], description=place.description
+                organization,
+                place.identity,
+                passwords[place.identity],
+                description=place.description,
+                is_simulated=True,
             )
         IdTag.objects.bulk_create(id_tag(organization, number) for number in range(1, NUMBER_OF_TAGS + 1))
         api_key = ApiKey.objects.issue(organization, ORGANIZATION, SCOPES)[1]

@@ -14,7 +14,7 @@ from ocpp16 import log_fields
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # No line of ours holds a secret; those of libraries, and of exceptions, may quote one.
 SECRETS = (
-    (re.compile(r"(dyn_live_[\w-]{8})[\w-]+"), r"\1…"),
+    (re.compile(r"(dyn_(?:live|test)_[\w-]{8})[\w-]+"), r"\1…"),
     (re.compile(r"(?i)\b((?:basic|bearer) )[\w.~+/=-]{8,}"), r"\1…"),
     (re.compile(r"(://[^\s:/@]*:)[^\s/@]+@"), r"\1…@"),
     (re.compile(r"""(?i)(AuthorizationKey["'],\s*["']value["']:\s*["'])[^"']+"""), r"\1…"),

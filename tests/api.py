@@ -19,9 +19,9 @@ RESOURCES = "/api/v1"
 class Api:
     """Acts for one organization with one key."""
 
-    def __init__(self, organization: Organization, scopes: Any = SCOPES, root: str = ROOT) -> None:
+    def __init__(self, organization: Organization, scopes: Any = SCOPES, root: str = ROOT, **fields: Any) -> None:
         self.organization, self.root = organization, root
-        self.row, self.key = ApiKey.objects.issue(organization, "test", scopes)
+        self.row, self.key = ApiKey.objects.issue(organization, "test", scopes, **fields)
         self.client = Client(raise_request_exception=False)
 
     def get(self, path: str, query: Any = None, **headers: str) -> Any:

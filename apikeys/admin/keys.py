@@ -97,11 +97,11 @@ class ApiKeyAdmin(TenantAdmin):
 
     form = ApiKeyForm
     list_display = ["name", "organization", "state_chip", "prefix", "scope_list", "expires_at", "last_used_at"]
-    list_filter = [StateFilter, OrganizationFilter]
+    list_filter = [StateFilter, "is_test", OrganizationFilter]
     list_select_related = ["organization"]
     search_fields = ["name", "prefix"]
     change_form_template = "admin/apikeys/apikey/change_form.html"
-    EDITABLE = ("organization", "name", "scopes", "expires_at", *ApiKey.LIMITS)
+    EDITABLE = ("organization", "name", "is_test", "scopes", "expires_at", *ApiKey.LIMITS)
     HISTORY = ("state_chip", "prefix", "created_at", "created_by", "last_used_at", "rotated_at", "revoked_at")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -112,7 +112,7 @@ class ApiKeyAdmin(TenantAdmin):
         return [*self.EDITABLE, *(self.HISTORY if obj else (once.FIELD,))]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("organization", *self.HISTORY) if obj else ()
+        return ("organization", "is_test", *self.HISTORY) if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.revoked_at is None)
@@ -138,7 +138,7 @@ class ApiKeyAdmin(TenantAdmin):
         if change:
             return super().save_model(request, obj, form, change)
         values = (obj.organization, obj.name, obj.scopes, obj.expires_at, request.user)
-        row, obj.secret = ApiKey.objects.issue(*values, **obj.limits)
+        row, obj.secret = ApiKey.objects.issue(*values, obj.is_test, **obj.limits)
         obj.pk, obj.prefix = row.pk, row.prefix
         return None
 

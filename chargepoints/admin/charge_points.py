@@ -81,20 +81,29 @@ class ChargePointAdmin(TenantAdmin):
     list_display = [
         *("identity", "connection", "connector_states", "hardware", "organization", "last_seen_at"),
     ]
-    list_filter = [OnlineFilter, ConnectorStatusFilter, OrganizationFilter, VendorFilter]
+    list_filter = [OnlineFilter, ConnectorStatusFilter, "is_simulated", OrganizationFilter, VendorFilter]
     list_select_related = ["organization"]
     search_fields = ["identity", "vendor", "model", "serial_number", "charge_box_serial_number"]
     search_help_text = "Identity, vendor, model or serial number"
     inlines = [ConnectorInline, FindingInline]
     actions = [export_as_csv]
     csv_columns = (
-        *("identity", "organization.name", "is_online", "description", "vendor", "model", "serial_number"),
+        *(
+            "identity",
+            "organization.name",
+            "is_online",
+            "is_simulated",
+            "description",
+            "vendor",
+            "model",
+            "serial_number",
+        ),
         *("charge_box_serial_number", "firmware_version", "meter_type", "meter_serial_number", "iccid", "imsi"),
         *("security_profile", "registration_status", "address"),
         *("connected_at", "disconnected_at", "last_boot_at", "last_seen_at", "created_at"),
     )
     change_form_template = "admin/chargepoints/chargepoint/change_form.html"
-    NEW = ("organization", "identity", "description", "security_profile", "assume_ocpp16", "once")
+    NEW = ("organization", "identity", "description", "is_simulated", "security_profile", "assume_ocpp16", "once")
     HARDWARE = (
         ("vendor", "model", "firmware_version"),
         ("serial_number", "charge_box_serial_number", "meter_serial_number"),
@@ -103,7 +112,7 @@ class ChargePointAdmin(TenantAdmin):
     )
     TIMES = (("connected_at", "disconnected_at", "address"), ("last_boot_at", "last_seen_at", "created_at"))
     FIELDSETS = (
-        (None, {"fields": ("identity", "organization", "description")}),
+        (None, {"fields": ("identity", "organization", "is_simulated", "description")}),
         (
             "How it may connect",
             {
@@ -131,9 +140,10 @@ class ChargePointAdmin(TenantAdmin):
         return self.inlines if obj else []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        # The identity is typed into hardware, and the sessions of an organization stay with it.
+        # The identity is typed into hardware, the sessions of an organization stay with it, and no real session may
+        # come within the reach of a test key.
         told = (name for line in (*self.HARDWARE, *self.TIMES) for name in line)
-        return ("identity", "organization", *told) if obj else ()
+        return ("identity", "organization", "is_simulated", *told) if obj else ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         charge_points = super().get_queryset(request).annotate(online=ChargePoint.has_socket())
@@ -145,8 +155,8 @@ class ChargePointAdmin(TenantAdmin):
         return [own, *super().get_urls()]
 
     def obstacle(self, obj: Any) -> str:
-        """Sessions are bills; they must outlive a slip of the hand."""
-        has_sessions = obj.transactions.exists() or obj.orphan_stops.exists()
+        """Sessions are bills, but for simulated ones; they must outlive a slip of the hand."""
+        has_sessions = not obj.is_simulated and (obj.transactions.exists() or obj.orphan_stops.exists())
         return "it has transactions" if has_sessions else ""
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -159,7 +169,8 @@ class ChargePointAdmin(TenantAdmin):
         if change:
             return super().save_model(request, obj, form, change)
         obj.secret = generate_password() if SecurityProfile(obj.security_profile).needs_password else None
-        fields = {name: form.cleaned_data[name] for name in ("description", "security_profile", "assume_ocpp16")}
+        names = ("description", "is_simulated", "security_profile", "assume_ocpp16")
+        fields = {name: form.cleaned_data[name] for name in names}
         obj.pk = ChargePoint.objects.provision(obj.organization, obj.identity, obj.secret, **fields).pk
         return None
 

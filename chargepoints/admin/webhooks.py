@@ -36,11 +36,14 @@ class EndpointForm(ModelForm):
 class NewEndpointForm(EndpointForm):
     once = forms.CharField(widget=forms.HiddenInput, initial=once.new_mark, required=False)
 
-    def clean_organization(self) -> Any:
-        organization = self.cleaned_data["organization"]
-        if organization.webhook_endpoints.count() >= MAXIMUM_ENDPOINTS:
-            raise forms.ValidationError(str(TooManyEndpoints()))
-        return organization
+    def clean(self) -> Any:
+        cleaned = super().clean() or {}
+        same = WebhookEndpoint.objects.filter(
+            organization=cleaned.get("organization"), is_test=cleaned.get("is_test", False)
+        )
+        if same.count() >= MAXIMUM_ENDPOINTS:
+            self.add_error("organization", str(TooManyEndpoints()))
+        return cleaned
 
 
 class SinceForm(forms.Form):
@@ -103,11 +106,11 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     form = EndpointForm
     list_display = ["url", "organization", "state_chip", "event_list", "failing_since", "description", "history"]
-    list_filter = [("paused_at", admin.EmptyFieldListFilter), OrganizationFilter]
+    list_filter = [("paused_at", admin.EmptyFieldListFilter), "is_test", OrganizationFilter]
     list_select_related = ["organization"]
     search_fields = ["url", "description"]
     change_form_template = "admin/chargepoints/webhookendpoint/change_form.html"
-    EDITABLE = ("organization", "url", "description", "events")
+    EDITABLE = ("organization", "is_test", "url", "description", "events")
     SEEN = (
         "state_chip",
         "paused_reason",
@@ -126,7 +129,7 @@ class WebhookEndpointAdmin(TenantAdmin):
         return [*self.EDITABLE, *(self.SEEN if obj else (once.FIELD,))]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("organization", *self.SEEN) if obj else ()
+        return ("organization", "is_test", *self.SEEN) if obj else ()
 
     def get_urls(self) -> list[Any]:
         view, name = self.admin_site.admin_view, "chargepoints_webhookendpoint"
@@ -146,7 +149,8 @@ class WebhookEndpointAdmin(TenantAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             return super().save_model(request, obj, form, change)
-        row, obj.told_secret = WebhookEndpoint.objects.register(obj.organization, obj.url, obj.events, obj.description)
+        values = (obj.organization, obj.url, obj.events, obj.description, obj.is_test)
+        row, obj.told_secret = WebhookEndpoint.objects.register(*values)
         obj.pk = row.pk
         return None
 

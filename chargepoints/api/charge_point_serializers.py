@@ -71,7 +71,16 @@ class ChargePointSerializer(RowSerializer[ChargePoint]):
     class Meta:
         model = ChargePoint
         fields = [
-            *("charge_point_id", "description", "online", "as_of", "stale", "last_heartbeat_at", "connected_at"),
+            *(
+                "charge_point_id",
+                "description",
+                "is_simulated",
+                "online",
+                "as_of",
+                "stale",
+                "last_heartbeat_at",
+                "connected_at",
+            ),
             *("disconnected_at", "last_boot_at", "address", "registration_status", "security_profile", "has_password"),
             *("heartbeat_interval", "assume_ocpp16", "send_pings", *HARDWARE, "firmware_status", "diagnostics_status"),
             *("created_at", "ocpp_endpoint", "connectors"),

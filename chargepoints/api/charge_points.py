@@ -46,6 +46,7 @@ class ChargePointFilters(django_filters.FilterSet):
     vendor = Text()
     model = Text()
     firmware_version = Text()
+    simulated = Flag(field_name="is_simulated", help_text="Simulated ones, or those that are not.")
     starts_with = Text(method="starting", help_text="What the id begins with.")
 
     def in_status(self, charge_points: Any, name: str, status: str) -> QuerySet[ChargePoint]:
@@ -86,7 +87,8 @@ class OneView(ResourceView[ChargePoint]):
     post=extend_schema(
         operation_id="register_charge_point",
         summary="Register a charge point",
-        description="Answers where it connects, and its password, which is told this one time and stored nowhere.",
+        description="Answers where it connects, and its password, which is told this one time and stored nowhere. That "
+        "of a test key is simulated.",
         tags=TAGS,
         request=NewChargePointSerializer,
         responses={201: ProvisionedSerializer},
@@ -102,7 +104,7 @@ class ChargePointsView(OneView, ListView[ChargePoint]):
         return NewChargePointSerializer if self.request.method == "POST" else ChargePointSerializer
 
     def post(self, request: Any) -> Response:
-        values = dict(self.given().validated_data)
+        values = {**self.given().validated_data, "is_simulated": request.auth.is_test}
         identity, password = values.pop("charge_point_id"), values.pop("password", None)
         if password is None and SecurityProfile(values["security_profile"]).needs_password:
             password = generate_password()

@@ -22,6 +22,7 @@ _connector = {
 _charge_point = {
     "charge_point_id": "CP-SITE42-001",
     "description": "Car park, level 2",
+    "is_simulated": False,
     "online": True,
     "as_of": AS_OF,
     "stale": False,
@@ -90,6 +91,7 @@ SESSION = _answer(
         "stop_id_tag": None,
         "authorization_status": "Accepted",
         "reservation_id": None,
+        "is_simulated": False,
     },
 )
 METER_VALUES = _answer(

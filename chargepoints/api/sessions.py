@@ -24,7 +24,9 @@ from .rows import RowSerializer
 from .views import ListView, ResourceView
 
 TAGS = ["Sessions"]
-SESSIONS = Transaction.objects.annotate(identity=F("charge_point__identity")).order_by("-started_at", "-pk")
+SESSIONS = Transaction.objects.annotate(
+    identity=F("charge_point__identity"), is_simulated=F("charge_point__is_simulated")
+).order_by("-started_at", "-pk")
 # The members of a session, and what they are of a row.
 COLUMNS = {
     "transaction_id": "pk",
@@ -43,6 +45,7 @@ COLUMNS = {
     "stop_id_tag": "stop_id_tag",
     "authorization_status": "authorization_status",
     "reservation_id": "reservation_id",
+    "is_simulated": "is_simulated",
 }
 
 
@@ -56,6 +59,7 @@ class SessionSerializer(RowSerializer[Transaction]):
     current_meter_value = serializers.IntegerField(help_text="Wh")
     energy_delivered_wh = serializers.IntegerField()
     duration_seconds = serializers.IntegerField()
+    is_simulated = serializers.BooleanField(help_text="Whether its charge point is a simulated one.")
 
     class Meta:
         model = Transaction

@@ -17,6 +17,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys.models import MODES
 from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
 from chargepoints.models import ChargePoint
 from chargepoints.views import OfOrganization
@@ -52,6 +53,17 @@ def refuse_limited(api_key: Any, model: Any) -> None:
     if api_key.allowed_charge_points is not None:
         name = model._meta.verbose_name_plural
         raise BeyondKey(api_key, f"The API key is limited to some charge points, and {name} are of all.")
+
+
+class BeyondTestKey(PermissionDenied):
+    """403 for a test key where real charge points depend on what is asked for."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(
+            f"A test key reaches simulated charge points only, and {model._meta.verbose_name_plural} are "
+            "of the real ones, too."
+        )
+        self.details = {"mode": MODES[True]}
 
 
 class ResourceView(OfOrganization, GenericAPIView[T]):
@@ -155,11 +167,14 @@ class ListView(ListModelMixin, ResourceView[T]):
 
 
 class WholeOrganizationView(ResourceView[T]):
-    """What every charge point of the organization heeds: not for keys that are limited to some of them."""
+    """What every charge point of the organization heeds: not for keys that reach only some of them."""
 
     def check_permissions(self, request: Any) -> None:
         super().check_permissions(request)
-        refuse_limited(request.auth, self.get_queryset().model)
+        model = cast(Any, self).queryset.model
+        if request.auth.is_test:
+            raise BeyondTestKey(model)
+        refuse_limited(request.auth, model)
 
 
 class ChargePointListView(ListView[Any]):

@@ -36,6 +36,7 @@ HARDWARE = (
     "meter_serial_number",
 )
 CONVERSING = (
+    "is_simulated",
     "registration_status",
     "heartbeat_interval_override",
     "organization__heartbeat_interval",
@@ -67,10 +68,12 @@ class Availability(models.TextChoices):
 
 class ChargePointQuerySet(LeaseQuerySet):
     charge_point_path = "identity"
+    sandbox_path = "is_simulated"
 
     def to_command(self) -> ChargePointQuerySet:
         """With only what decides whether a command can be sent."""
-        return self.only("identity", "organization", "registration_status", "channel_name", "online_until")
+        deciding = ("identity", "organization", "is_simulated", "registration_status", "channel_name", "online_until")
+        return self.only(*deciding)
 
     def provision(self, organization: Organization, identity: str, password: str | None, **fields: Any) -> ChargePoint:
         """Register a charge point; without password and certificate it needs no credentials (security profile 0)."""
@@ -92,6 +95,10 @@ class ChargePointQuerySet(LeaseQuerySet):
 
     # As Django's own: not to be had of the manager, nor in a template.
     delete.queryset_only = delete.alters_data = True  # type: ignore[attr-defined]
+
+    def simulated(self, pks: Collection[int]) -> set[int]:
+        """Those of these that are simulated."""
+        return set(self.filter(pk__in=pks, is_simulated=True).order_by().values_list("pk", flat=True))
 
     def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
@@ -130,6 +137,12 @@ class ChargePoint(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="charge_points")
     identity = models.CharField(max_length=IDENTITY_LENGTH, unique=True, validators=[validate_identity])
     description = models.CharField(max_length=200, blank=True)
+    is_simulated = models.BooleanField(
+        "simulated",
+        default=False,
+        db_default=False,
+        help_text="No hardware stands behind it: test keys reach it. This stays as it is.",
+    )
 
     security_profile = models.PositiveSmallIntegerField(
         choices=SecurityProfile,
@@ -179,6 +192,10 @@ class ChargePoint(models.Model):
             # Not by db_index, which on PostgreSQL makes a second one for LIKE; every connection writes them all.
             models.Index(fields=["channel_name"], name="charge_point_channel"),
             models.Index(fields=["vendor"], name="charge_point_vendor"),
+            # Of few charge points: for those who look for the simulated ones among all.
+            models.Index(
+                fields=["organization", "identity"], condition=Q(is_simulated=True), name="charge_point_simulated"
+            ),
         ]
 
     def __str__(self) -> str:

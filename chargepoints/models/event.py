@@ -117,6 +117,7 @@ class Published(NamedTuple):
 
 class EventQuerySet(OrganizationQuerySet["Event"]):
     charge_point_path = "charge_point__identity"
+    sandbox_path = "charge_point__is_simulated"
 
     def publish(self) -> list[Published]:
         """Take a batch from the outbox, inside a transaction; ends with nothing where another process does.

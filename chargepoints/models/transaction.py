@@ -50,8 +50,12 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         return self.filter(state=Transaction.State.ACTIVE)
 
     def charging_elsewhere(self, charge_point: ChargePoint, connector_id: int, id_tag: str) -> TransactionQuerySet:
-        """The active transactions of this tag on any other connector of the organization."""
+        """The active transactions of this tag on any other connector of the organization.
+
+        What a simulated charge point does with a tag is nothing to the real ones, nor the other way round.
+        """
         active = self.active().for_organization(charge_point.organization_id)
+        active = active.filter(charge_point__is_simulated=charge_point.is_simulated)
         return active.filter(id_tag__iexact=id_tag).exclude(charge_point=charge_point, connector_id=connector_id)
 
     def start(

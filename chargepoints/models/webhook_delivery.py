@@ -73,6 +73,7 @@ class Attempt:
 
 class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
     organization_path = "endpoint__organization"
+    sandbox_path = "endpoint__is_test"
 
     def pending(self) -> WebhookDeliveryQuerySet:
         return self.filter(state=WebhookDelivery.State.PENDING)
@@ -88,12 +89,13 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
         wanting: dict[int, list[WebhookEndpoint]] = {}
         for endpoint in WebhookEndpoint.objects.filter(organization__in={event.organization_id for event in published}):
             wanting.setdefault(endpoint.organization_id, []).append(endpoint)
+        simulated = ChargePoint.objects.simulated({event.charge_point_id for event in published}) if wanting else set()
         native = connection.features.has_native_uuid_field
         rows = [
             (*(each if native else each.hex for each in (uuid.uuid4(), endpoint.pk)), event.id, event.charge_point_id)
             for event in published
             for endpoint in wanting.get(event.organization_id, ())
-            if endpoint.wants(event.type)
+            if endpoint.wants(event.type, is_simulated=event.charge_point_id in simulated)
         ]
         if rows:
             insert(WebhookDelivery, ("id", "endpoint_id", "event_id", "charge_point_id"), rows)

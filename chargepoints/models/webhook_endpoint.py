@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.clock import now
-from apikeys.models import Organization
+from apikeys.models import MODES, Organization
 from apikeys.querysets import OrganizationQuerySet
 
 from ..webhooks import signing
@@ -39,10 +39,12 @@ def validate_events(events: Any) -> None:
 
 class TooManyEndpoints(Exception):
     def __init__(self) -> None:
-        super().__init__(f"An organization has at most {MAXIMUM_ENDPOINTS} endpoints.")
+        super().__init__(f"An organization has at most {MAXIMUM_ENDPOINTS} endpoints, and as many test endpoints.")
 
 
 class WebhookEndpointQuerySet(OrganizationQuerySet["WebhookEndpoint"]):
+    sandbox_path = "is_test"
+
     def active(self) -> WebhookEndpointQuerySet:
         """Those that are delivered to."""
         return self.filter(paused_at=None, organization__is_active=True)
@@ -52,16 +54,16 @@ class WebhookEndpointQuerySet(OrganizationQuerySet["WebhookEndpoint"]):
         return self.filter(Q(claimed_until=None) | Q(claimed_until__lte=Now()))
 
     def register(
-        self, organization: Organization, url: str, events: list[str], description: str = ""
+        self, organization: Organization, url: str, events: list[str], description: str = "", is_test: bool = False
     ) -> tuple[WebhookEndpoint, str]:
         """A new endpoint and its secret, which is told once; raises TooManyEndpoints."""
         secret = signing.new_secret()
         with transaction.atomic():
             Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
-            if self.filter(organization=organization).count() >= MAXIMUM_ENDPOINTS:
+            if self.filter(organization=organization, is_test=is_test).count() >= MAXIMUM_ENDPOINTS:
                 raise TooManyEndpoints
-            fields = {"url": url, "events": events, "description": description, "secret": signing.seal(secret)}
-            return self.create(organization=organization, **fields), secret
+            fields = {"url": url, "events": events, "description": description, "is_test": is_test}
+            return self.create(organization=organization, secret=signing.seal(secret), **fields), secret
 
 
 class WebhookEndpoint(models.Model):
@@ -77,6 +79,12 @@ class WebhookEndpoint(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="webhook_endpoints")
     url = models.CharField("URL", max_length=URL_LENGTH, validators=[validate_url])
     description = models.CharField(max_length=200, blank=True)
+    is_test = models.BooleanField(
+        "test endpoint",
+        default=False,
+        db_default=False,
+        help_text="It is told of simulated charge points only. This stays as it is.",
+    )
     events = models.JSONField(default=list, validators=[validate_events])
     secret = models.CharField(max_length=300, editable=False)
     previous_secret = models.CharField(max_length=300, blank=True, editable=False)
@@ -103,8 +111,13 @@ class WebhookEndpoint(models.Model):
             return "paused"
         return "failing" if self.failing_since is not None else "active"
 
-    def wants(self, kind: str) -> bool:
-        return ALL in self.events or kind in self.events
+    @property
+    def mode(self) -> str:
+        """As that of a key: `live` or `test`."""
+        return MODES[self.is_test]
+
+    def wants(self, kind: str, *, is_simulated: bool) -> bool:
+        return (is_simulated or not self.is_test) and (ALL in self.events or kind in self.events)
 
     def secrets(self) -> list[str]:
         """What to sign with: the secret, and the one before it for as long as both are good."""

@@ -22,6 +22,7 @@ _ENDPOINT = {
     "url": "https://integrator.example/hooks/dynamo",
     "description": "Billing",
     "events": ["session.started", "session.ended"],
+    "mode": "live",
     "status": "active",
     "paused_reason": None,
     "failing_since": None,

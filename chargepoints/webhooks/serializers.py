@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apikeys.fields import Choice, Moment, PageQuery, StrictSerializer, Text
+from apikeys.models import MODES
 
 from ..events import EVENT, EVENTS, body
 from ..models import WebhookDelivery, WebhookEndpoint
@@ -55,6 +56,7 @@ class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
 
     url = serializers.CharField()
     events = serializers.ListField(child=serializers.ChoiceField(SUBSCRIBABLE))
+    mode = serializers.ChoiceField(MODES, help_text="`test`: it is told of simulated charge points only.")
     status = serializers.ChoiceField(["active", "failing", "paused"])
     paused_reason = serializers.SerializerMethodField(
         help_text="`requested`; `failing`: nothing succeeded for a day; `gone`: it answered 410; `secret_unreadable`."
@@ -65,7 +67,7 @@ class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
     class Meta:
         model = WebhookEndpoint
         fields = [
-            *("id", "url", "description", "events", "status", "paused_reason", "failing_since"),
+            *("id", "url", "description", "events", "mode", "status", "paused_reason", "failing_since"),
             *("previous_secret_expires_at", "created_at"),
         ]
 

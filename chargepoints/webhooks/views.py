@@ -73,7 +73,7 @@ def page_of(name: str, rows: QuerySet[Any], query: dict[str, Any]) -> dict[str, 
 
 
 class EndpointsView(WebhookView):
-    """The endpoints of the organization, the oldest first."""
+    """The endpoints of the organization, the oldest first; for a test key, its test endpoints."""
 
     http_method_names = ["get", "head", "post"]
 
@@ -93,7 +93,8 @@ class EndpointsView(WebhookView):
     @extend_schema(
         operation_id="create_webhook_endpoint",
         summary="Create a webhook endpoint",
-        description="The answer holds the secret that signs what is sent. It is told this once.",
+        description="The answer holds the secret that signs what is sent. It is told this once. That of a test key is "
+        "told of simulated charge points only.",
         tags=TAGS,
         request=NewEndpointSerializer,
         responses={201: EndpointWithSecretSerializer},
@@ -102,7 +103,8 @@ class EndpointsView(WebhookView):
     def post(self, request: Request) -> Response:
         values = self.read(NewEndpointSerializer, request.data)
         try:
-            endpoint, secret = WebhookEndpoint.objects.register(self.request.auth.organization, **values)
+            api_key = self.request.auth
+            endpoint, secret = WebhookEndpoint.objects.register(api_key.organization, **values, is_test=api_key.is_test)
         except TooManyEndpoints as error:
             raise ValidationError({"url": [str(error)]}) from None
         return Response(with_secret(endpoint, secret), status=201)

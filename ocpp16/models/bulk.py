@@ -25,6 +25,9 @@ TARGETS_AT_ONCE = 1000
 
 
 class BulkCommandQuerySet(OrganizationQuerySet["BulkCommand"]):
+    # By who ordered it: one of a live key may go to simulated charge points and to real ones.
+    sandbox_path = "api_key__is_test"
+
     def order(self, charge_points: Collection[int], **fields: Any) -> BulkCommand:
         """Have a command sent to each of these charge points, in this order; some worker carries it out."""
         with transaction.atomic():
@@ -38,7 +41,7 @@ class BulkCommandQuerySet(OrganizationQuerySet["BulkCommand"]):
 
     def for_key(self, api_key: Any) -> BulkCommandQuerySet:
         """Those of its organization; a key that is limited to some charge points is shown only what it has ordered."""
-        rows = self.for_organization(api_key.organization)
+        rows = super().for_key(api_key)
         return rows if api_key.allowed_charge_points is None else rows.filter(api_key=api_key)
 
     def claim(self, count: int) -> list[BulkCommand]:
@@ -139,6 +142,7 @@ class BulkCommand(models.Model):
 
 class BulkTargetQuerySet(OrganizationQuerySet["BulkTarget"]):
     organization_path = "bulk__organization"
+    sandbox_path = "bulk__api_key__is_test"
 
 
 class BulkTarget(models.Model):

@@ -241,3 +241,13 @@ def test_refuses_a_limit_that_is_none(as_staff: Client, organization: Organizati
     response = as_staff.post(ADD, fields(organization, **limit))
     assert response.context["adminform"].form.errors.keys() == limit.keys()
     assert not ApiKey.objects.exists()
+
+
+def test_makes_a_test_key_which_stays_one(as_staff: Client, organization: Organization) -> None:
+    response = as_staff.post(ADD, fields(organization, is_test="on"))
+    (secret,) = re.findall(r"dyn_test_[A-Za-z0-9_-]{40}", response.content.decode())
+    api_key = ApiKey.objects.get()
+    assert (ApiKey.objects.find(secret), api_key.mode) == (api_key, "test")
+    as_staff.post(page(api_key, "change"), {"name": "Billing", "scopes": ["read:billing"]})
+    api_key.refresh_from_db()
+    assert (api_key.name, api_key.is_test) == ("Billing", True)

@@ -235,6 +235,7 @@ async def test_tells_any_key_about_itself(act: Any, make_key: Any, organization:
         "organization": organization.name,
         "name": "test",
         "prefix": key[:17],
+        "mode": "live",
         "scopes": ["read:billing"],
         **dict.fromkeys(ApiKey.LIMITS),
         "expires_at": written(end),

@@ -83,6 +83,14 @@ def test_create_api_key_prints_a_key_that_works(run: Callable[..., Ended], acme:
     assert key.expires_at is None
 
 
+def test_create_api_key_prints_a_test_key(run: Callable[..., Ended], acme: Organization) -> None:
+    ended = run("create_api_key", "acme charging", "--name", "ops", "--scope", "read:billing", "--test")
+    assert ended.out.startswith("dyn_test_")
+    key = ApiKey.objects.find(ended.out.removesuffix("\n"))
+    assert key is not None
+    assert key.is_test
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -120,6 +128,12 @@ def test_create_api_key_names_an_unknown_scope_and_the_known_ones(run: Callable[
 )
 def test_refuses_an_unknown_organization(run: Callable[..., Ended], acme: Any, command: tuple[str, ...]) -> None:
     assert "There is no organization named 'Nobody'" in run(*command).refusal
+
+
+def test_create_charge_point_makes_a_simulated_one(run: Callable[..., Ended], acme: Organization) -> None:
+    run("create_charge_point", "acme charging", "REAL")
+    run("create_charge_point", "acme charging", "SIM", "--simulated")
+    assert dict(ChargePoint.objects.values_list("identity", "is_simulated")) == {"REAL": False, "SIM": True}
 
 
 def test_create_charge_point_prints_a_password_that_fits_hardware(

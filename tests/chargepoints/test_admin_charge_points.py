@@ -194,3 +194,22 @@ def test_escapes_what_a_charge_point_sent(client: Client, db: None) -> None:
             reverse("admin:{}_{}_change".format(*names), args=[row.pk]),
         ):
             assert HOSTILE not in client.get(url).content.decode()
+
+
+def test_makes_a_simulated_charge_point_which_stays_one(as_staff: Client, organization: Any) -> None:
+    as_staff.post(ADD, fields(organization, is_simulated="on"))
+    charge_point = ChargePoint.objects.get()
+    assert charge_point.is_simulated
+    settings = {"description": "Desk", "security_profile": 1, "registration_status": "Accepted"}
+    as_staff.post(page(charge_point), settings)
+    charge_point.refresh_from_db()
+    assert (charge_point.description, charge_point.is_simulated) == ("Desk", True)
+    assert (listed(as_staff, is_simulated__exact="1"), listed(as_staff, is_simulated__exact="0")) == ({"NEW 1"}, set())
+
+
+def test_deletes_a_simulated_charge_point_with_its_sessions(as_staff: Client, make_charge_point: Any) -> None:
+    charge_point = make_charge_point(is_simulated=True)
+    session = {"connector_id": 1, "id_tag": "TAG", "meter_start": 0, "authorization_status": "Accepted"}
+    Transaction.objects.start(charge_point, started_at=timezone.now(), **session)
+    as_staff.post(page(charge_point, "delete"), {"post": "yes"})
+    assert not ChargePoint.objects.exists()

@@ -78,6 +78,16 @@ def test_refuses_one_too_many(as_staff: Client, organization: Any) -> None:
     assert f"at most {MAXIMUM_ENDPOINTS} endpoints" in response.content.decode()
 
 
+def test_makes_a_test_endpoint_which_stays_one(as_staff: Client, organization: Any) -> None:
+    row = {"organization": organization, "url": URL, "events": ["*"], "secret": "-"}
+    WebhookEndpoint.objects.bulk_create(WebhookEndpoint(**row) for _ in range(MAXIMUM_ENDPOINTS))
+    as_staff.post(ADD, fields(organization, is_test="on"))
+    endpoint = WebhookEndpoint.objects.get(is_test=True)
+    as_staff.post(page(endpoint, "change"), {"url": URL, "events": ["session.ended"], "description": ""})
+    endpoint.refresh_from_db()
+    assert (endpoint.events, endpoint.mode) == (["session.ended"], "test")
+
+
 def test_changes_an_endpoint(as_staff: Client, endpoint: Any) -> None:
     secret = endpoint.secret
     changes = {"url": "https://other.example/", "events": ["session.ended"], "description": "New"}

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ENDPOINTS = "/api/v1/webhooks/endpoints"
 URL = "https://receiver.example/hook"
 MEMBERS = [
-    *("id", "url", "description", "events", "status", "paused_reason", "failing_since"),
+    *("id", "url", "description", "events", "mode", "status", "paused_reason", "failing_since"),
     *("previous_secret_expires_at", "created_at"),
 ]
 
@@ -99,7 +99,9 @@ def test_refuses_one_too_many(api: Api) -> None:
     fields = {"organization": api.organization, "url": URL, "events": ["*"], "secret": "-"}
     WebhookEndpoint.objects.bulk_create(WebhookEndpoint(**fields) for _ in range(MAXIMUM_ENDPOINTS))
     error = error_of(api.post(ENDPOINTS, {"url": URL}), 400, "validation_error")
-    assert error["details"] == {"url": [f"An organization has at most {MAXIMUM_ENDPOINTS} endpoints."]}
+    problem = f"An organization has at most {MAXIMUM_ENDPOINTS} endpoints, and as many test endpoints."
+    assert error["details"] == {"url": [problem]}
+    told(Api(api.organization, is_test=True).post(ENDPOINTS, {"url": URL}), 201)
     told(make_api("Another").post(ENDPOINTS, {"url": URL}), 201)
 
 

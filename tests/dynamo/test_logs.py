@@ -67,6 +67,7 @@ def test_keeps_a_traceback_in_the_object() -> None:
     ("text", "secret"),
     [
         ("key dyn_live_abcdefgh0123456789012345678901234567 is wrong", "0123456789012345678901234567"),
+        ("key dyn_test_abcdefgh0123456789012345678901234567 is wrong", "0123456789012345678901234567"),
         ("Authorization: Basic Q1AtMTpzZWNyZXQtc2VjcmV0", "Q1AtMTpzZWNyZXQtc2VjcmV0"),
         ("cannot reach postgresql://dynamo:secret-word@host:5432/name", "secret-word"),
         ("cannot reach redis://:secret-word@host:6379/0", "secret-word"),

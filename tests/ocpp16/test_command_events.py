@@ -27,6 +27,7 @@ async def test_tells_the_answer(api: Any, charge_point: Any) -> None:
     assert isinstance(event.pop("response_time_ms"), int)
     assert event == {
         "charge_point_id": charge_point.identity,
+        "is_simulated": False,
         "command_id": answer.headers["X-Command-Id"],
         "command": "Reset",
         "state": "accepted",

@@ -20,13 +20,15 @@ class Command(BaseCommand):
         parser.add_argument("organization")
         parser.add_argument("--name", required=True, help="What the key is for.")
         parser.add_argument("--scope", action="append", required=True, dest="scopes", help=", ".join(SCOPES))
+        parser.add_argument("--test", action="store_true", help="Let it reach simulated charge points only.")
         parser.add_argument("--expires", help="ISO 8601, such as 2030-12-31T23:59:59+01:00; without an offset: UTC.")
 
     def handle(self, *args: Any, organization: str, name: str, scopes: list[str], **options: Any) -> None:
         expires_at = expiry(options["expires"])
         found = find_organization(organization)
         try:
-            text = ApiKey.objects.issue(found, name.strip(), dict.fromkeys(scopes), expires_at)[1]
+            rights = (found, name.strip(), dict.fromkeys(scopes), expires_at)
+            text = ApiKey.objects.issue(*rights, is_test=options["test"])[1]
         except ValidationError as error:
             refuse(error)
         self.stdout.write(text)

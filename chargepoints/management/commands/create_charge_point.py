@@ -21,6 +21,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("organization")
         parser.add_argument("identity", help="The last part of the URL at which the charge point connects.")
+        parser.add_argument(
+            "--simulated", action="store_true", help="No hardware stands behind it: test keys reach it."
+        )
         secret = parser.add_mutually_exclusive_group()
         secret.add_argument("--password", help="The one that the hardware has; generated if none is given.")
         secret.add_argument(
@@ -33,7 +36,8 @@ class Command(BaseCommand):
         password = None if options["no_password"] or options["certificate"] else self.password(options["password"])
         owner = find_organization(organization)
         try:
-            ChargePoint.objects.provision(owner, identity, password, security_profile=profile)
+            fields = {"security_profile": profile, "is_simulated": options["simulated"]}
+            ChargePoint.objects.provision(owner, identity, password, **fields)
         except ValidationError as error:
             refuse(error)
         self.stdout.write(identity if password is None else password)

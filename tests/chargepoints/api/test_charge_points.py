@@ -59,6 +59,7 @@ def test_tells_all_of_a_charge_point(api: Api) -> None:
     assert body == {
         "charge_point_id": "CP-SITE42-001",
         "description": "Car park",
+        "is_simulated": False,
         "online": False,
         "as_of": "2024-03-10T15:55:00Z",
         "stale": True,

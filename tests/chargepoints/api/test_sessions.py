@@ -80,6 +80,7 @@ def test_tells_all_of_a_session(api: Api, charge_point: ChargePoint) -> None:
         "stop_id_tag": None,
         "authorization_status": "Accepted",
         "reservation_id": None,
+        "is_simulated": False,
     }
     assert list(api.get(f"/sessions/{number}").json().items()) == list(expected.items())
     assert api.get("/sessions").json() == {
@@ -256,6 +257,7 @@ async def test_exports_what_the_filters_leave(servers: Any, organization: Any, m
     body = (await fetch(servers, make_key("read:sessions"), f"/sessions/{first}")).json()
     assert row.pop("id_tag") == "'=1+1"
     assert body.pop("id_tag") == "=1+1"
+    assert (row.pop("is_simulated"), body.pop("is_simulated")) == ("no", False)
     assert row == {name: "" if value is None else str(value) for name, value in body.items()}
     everything = rows_of(await fetch(servers, make_key("read:sessions"), "/sessions.csv"))
     assert [row["transaction_id"] for row in everything] == [str(second), str(first)]

@@ -61,6 +61,7 @@ async def test_tells_of_what_a_vendor_adds_to_a_fault(charge_point: Any, row: An
     (fault,) = await data_of(row, "charge_point.fault")
     assert fault == {
         "charge_point_id": row.identity,
+        "is_simulated": False,
         "connector_id": 1,
         "status": "Available",
         "error_code": "OtherError",
@@ -79,6 +80,7 @@ async def test_tells_of_an_accepted_id_tag_only(charge_point: Any, row: Any) -> 
     (authorized,) = await data_of(row, "session.authorized")
     assert authorized == {
         "charge_point_id": row.identity,
+        "is_simulated": False,
         "id_tag": "FREE",
         "expiry_date": None,
         "parent_id_tag": None,
@@ -93,7 +95,7 @@ async def test_tells_of_a_session_from_its_start_to_its_end(charge_point: Any, r
     told = await published(row, *kinds)
     assert [event["event"] for event in told] == kinds
     started, updated, ended = (event["data"] for event in told)
-    same = {"charge_point_id": row.identity, "transaction_id": number, **SESSION}
+    same = {"charge_point_id": row.identity, "is_simulated": False, "transaction_id": number, **SESSION}
     assert started == same | {"authorization_status": "Accepted", "reservation_id": None, "command_id": None}
     reading = {"current_meter_value": 150, "energy_delivered_wh": 50, "timestamp": "2026-01-01T10:30:00Z"}
     assert updated == same | reading
