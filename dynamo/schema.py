@@ -15,6 +15,7 @@ from .schema_texts import (
     ERRORS,
     HEADERS,
     IDEMPOTENCY_KEY,
+    ORDER_ERRORS,
     WEBHOOK_ERRORS,
     WEBHOOK_HEADERS,
     lacks,
@@ -29,6 +30,8 @@ CONFLICTING = (409,)
 COMMANDS = (408, 422)
 # Its commands have all of these; its reads ignore parameters that it does not name.
 OF_THE_REFERENCE = "/api/v1/ocpp16/"
+# Its orders are commands, too.
+OF_THE_SIMULATOR = "/api/v1/simulator/"
 
 REQUEST_ID = "X-Request-Id"
 RATE_HEADERS = ("RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
@@ -56,7 +59,11 @@ class Operation:
 
     @property
     def is_command(self) -> bool:
-        return self.path.startswith(OF_THE_REFERENCE) and self.has_body
+        return self.path.startswith((OF_THE_REFERENCE, OF_THE_SIMULATOR)) and "202" in self.responses
+
+    @property
+    def is_order(self) -> bool:
+        return self.path.startswith(OF_THE_SIMULATOR) and self.is_command
 
     @property
     def is_of_webhooks(self) -> bool:
@@ -117,6 +124,7 @@ class Operation:
         of_scope = [scope.replace(":", "_") for scope in self.scopes] if status == 403 else []
         kinds = {
             "command": self.is_command and status in COMMAND_ERRORS,
+            "order": self.is_order and status in ORDER_ERRORS,
             "webhooks": self.is_of_webhooks and status in WEBHOOK_ERRORS,
             "post": self.is_replayed(status) or (self.is_repeatable and status in (409, 422)),
         }
@@ -124,7 +132,8 @@ class Operation:
 
     def error_response(self, status: int) -> Json:
         of_commands, of_webhooks = self.is_command and COMMAND_ERRORS, self.is_of_webhooks and WEBHOOK_ERRORS
-        meaning, examples = (ERRORS | (of_commands or of_webhooks or {}))[status]
+        of_orders = ORDER_ERRORS if self.is_order else {}
+        meaning, examples = (ERRORS | (of_commands or of_webhooks or {}) | of_orders)[status]
         examples = dict(examples)
         if status == 403:
             examples |= {f"lacks_{scope.replace(':', '_')}": lacks(scope) for scope in self.scopes}

@@ -148,6 +148,20 @@ COMMAND_ERRORS: Errors = {
         {"rate_limited": _too_many_commands, "key_rate_limited": _too_many_requests},
     ),
 }
+ORDER_ERRORS: Errors = {
+    409: (
+        "The charge point is not a simulated one; or a request with the same Idempotency-Key still runs.",
+        {"not_simulated": envelope("not_simulated", "CP-SITE42-001 is not simulated: it obeys people and vehicles.")},
+    ),
+    422: (
+        "The charge point is not connected, or what is ordered cannot happen there; or the Idempotency-Key was used "
+        "for another request.",
+        {
+            "charge_point_offline": envelope("charge_point_offline", "The charge point is not connected."),
+            "ocpp_rejected": envelope("ocpp_rejected", "A vehicle is plugged in already.", _refused),
+        },
+    ),
+}
 WEBHOOK_ERRORS: Errors = {
     400: ("A field is missing or invalid.", _invalid("url", "Must begin with https://.")),
     404: ("There is no such endpoint in your organization, or no such delivery to it.", _not_found("endpoint")),

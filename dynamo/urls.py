@@ -17,6 +17,8 @@ from chargepoints.webhooks.views import EndpointsView, EndpointView
 from ocpp16 import bulk_views
 from ocpp16.commands import COMMANDS
 from ocpp16.message_log import MessagesView
+from ocpp16.order_views import OrderView
+from ocpp16.orders import ORDERS
 from ocpp16.resources import CommandCancellationView, CommandResourceView, CommandsView
 from ocpp16.views import CommandView
 
@@ -26,6 +28,11 @@ from .doctor import proxy
 commands = [
     path(f"api/v1/ocpp16/{name}", CommandView.as_view(endpoint=endpoint), name=name)
     for name, endpoint in COMMANDS.items()
+]
+
+orders = [
+    path(f"api/v1/simulator/{name}", OrderView.as_view(endpoint=endpoint), name=name)
+    for name, endpoint in ORDERS.items()
 ]
 
 # Nouns in the plural, with hyphens, as web addresses have them; below ocpp16/ stand the words of the reference.
@@ -99,6 +106,7 @@ urlpatterns = [
     path("doctor", proxy.seen, name="doctor"),
     path("admin/", admin.site.urls),
     *commands,
+    *orders,
     path(
         "api/v1/ocpp16/active_transactions/<str:charge_point_id>",
         ActiveTransactionsView.as_view(),

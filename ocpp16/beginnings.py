@@ -60,6 +60,7 @@ class Beginning:
         if charge_point is None:
             raise NotFound(NO_CHARGE_POINT)
         view, request = self.view, self.view.request
+        view.check_charge_point(charge_point)
         self.command = Command(
             charge_point=charge_point,
             action=view.endpoint.action_for(self.serializer),

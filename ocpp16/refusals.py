@@ -47,6 +47,12 @@ class Unavailable(CommandRefusal):
     status_code, code = 503, "service_unavailable"
 
 
+class NotSimulated(APIException):
+    """409: what is real obeys people and vehicles."""
+
+    status_code, code = 409, "not_simulated"
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raises what did not reach the wire as a CommandRefusal."""

@@ -46,11 +46,13 @@ class CommandSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         return [PREFER, DeliveryQuery]
 
+    def get_request_and_answer(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is shown of a command: a request, and the answer to it."""
+        return EXAMPLES[name]
+
     def get_examples(self) -> list[OpenApiExample]:
         name = self.get_operation_id()
-        if name not in EXAMPLES:
-            return []
-        request, answer = EXAMPLES[name]
+        request, answer = self.get_request_and_answer(name)
         return [
             OpenApiExample(f"{name} request", value=request, request_only=True),
             OpenApiExample(f"{name} answer", value=answer, response_only=True, status_codes=["200"]),

@@ -77,6 +77,9 @@ class CommandView(OfOrganization, WaitingView, GenericAPIView[ChargePoint]):
         if self.endpoint.action:
             permit_command(self.request.auth, self.endpoint.action)
 
+    def check_charge_point(self, charge_point: ChargePoint) -> None:
+        """Raise where the command is not for this charge point."""
+
     async def tell(self, beginning: Beginning, command: Command) -> Response:
         """What became of the command."""
         if command.state in UNFINISHED:

@@ -145,7 +145,7 @@ class Connector:
             self.end("DeAuthorized", only=transaction)
 
     def end(self, reason: str, id_tag: str | None = None, only: Transaction | None = None) -> bool:
-        """Stop the transaction (`only` this one), if there is one; the vehicle leaves a moment later."""
+        """Stop the transaction (`only` this one), if there is one; the vehicle leaves soon, unless it stays."""
         transaction = self.transaction
         if transaction is None or only not in (None, transaction):
             return False
@@ -180,7 +180,8 @@ class Connector:
 
     async def _leave(self, vehicle: Vehicle | None) -> None:
         await self.charge_point.pause(SECONDS_TO_LEAVE)
-        if self.vehicle is vehicle and self.transaction is None:
+        stays = vehicle is not None and vehicle.stays
+        if self.vehicle is vehicle and self.transaction is None and not stays:
             self.unplug()
 
     def _keep_for_stop(self, transaction: Transaction, context: str) -> None:

@@ -26,7 +26,7 @@ from ocpp.v16.enums import (
 )
 from websockets.asyncio.client import ClientConnection
 
-from . import errands
+from . import errands, orders
 from .connector import Connector, Transaction, reservation_of
 from .makes import now, parse_time
 
@@ -213,11 +213,24 @@ class Conversation(OcppChargePoint):
 
     @on(Action.data_transfer)
     def on_data_transfer(self, vendor_id: str, **payload: Any) -> call_result.DataTransfer:
+        if vendor_id == orders.VENDOR_ID:
+            return self._obey(payload.get("message_id") or "", payload.get("data") or "{}")
         if vendor_id != self.charge_point.make.vendor:
             return call_result.DataTransfer(DataTransferStatus.unknown_vendor_id)
         if payload.get("message_id") != "Echo":
             return call_result.DataTransfer(DataTransferStatus.unknown_message_id)
         return call_result.DataTransfer(DataTransferStatus.accepted, payload.get("data"))
+
+    def _obey(self, order: str, data: str) -> call_result.DataTransfer:
+        if order not in orders.ORDERS:
+            return call_result.DataTransfer(DataTransferStatus.unknown_message_id)
+        try:
+            errand = orders.carry_out(self.charge_point, order, data)
+        except orders.Refused as refusal:
+            return call_result.DataTransfer(DataTransferStatus.rejected, str(refusal))
+        if errand is not None:
+            self._afterwards(errand)
+        return call_result.DataTransfer(DataTransferStatus.accepted)
 
     @on(Action.get_diagnostics)
     def on_get_diagnostics(self, **payload: Any) -> call_result.GetDiagnostics:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ocpp.v16 import call
 from ocpp.v16.enums import DiagnosticsStatus, FirmwareStatus
 
-from .connector import Connector
+from .connector import Connector, Transaction
 from .makes import now
 
 if TYPE_CHECKING:
@@ -36,6 +36,32 @@ async def remote_start(connector: Connector, claim: object, id_tag: str, profile
     if authorized:
         connector.vehicle = connector.vehicle or charge_point.arriving_vehicle()
         connector.begin(id_tag, profile)
+
+
+async def begin(connector: Connector, id_tag: str) -> None:
+    """Ask whether the tag may charge, and begin, unless the vehicle at the connector has left meanwhile."""
+    vehicle = connector.vehicle
+    authorized = await connector.charge_point.authorize(id_tag)
+    if authorized and connector.vehicle is vehicle and connector.admits(id_tag):
+        connector.begin(id_tag)
+
+
+async def stop_by(connector: Connector, transaction: Transaction, id_tag: str) -> None:
+    """End a session by the tag that began it, or by one of its group (OCPP 1.6 section 4.8)."""
+    charge_point, own = connector.charge_point, transaction.id_tag
+    if id_tag.lower() != own.lower():
+        authorized, parent = await charge_point.authorize(id_tag), charge_point.authorizations.parent
+        if not authorized or parent(id_tag) is None or parent(id_tag) != parent(own):
+            return
+    connector.end("Local", id_tag, only=transaction)
+
+
+async def go_offline(charge_point: ChargePoint, seconds: float) -> None:
+    """Hang up, in order, so that nothing that was answered gets lost; and dial again so much later."""
+    charge_point.report(f"goes offline for {seconds} s")
+    charge_point.seconds_offline = seconds
+    if charge_point.socket is not None:
+        await charge_point.socket.close(1001)
 
 
 async def reset(charge_point: ChargePoint, hard: bool) -> None:

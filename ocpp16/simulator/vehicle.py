@@ -19,6 +19,8 @@ class Vehicle:
         self.make = make
         self.speed = speed
         self.seconds_charged = 0.0
+        # Whether it waits to be unplugged; others leave when they have charged.
+        self.stays = False
         self.capacity = random.choice((42_000, 58_000, 64_000, 77_000))
         self.state_of_charge = random.uniform(15, 55)
         self.phases = 1 if make.direct_current else min(make.phases, random.choice((1, 3, 3, 3)))

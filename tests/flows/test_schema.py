@@ -14,6 +14,7 @@ from playwright.async_api import async_playwright
 from apikeys.scopes import SCOPES
 from chargepoints.events import EVENTS, members
 from ocpp16.commands import COMMANDS
+from ocpp16.orders import ORDERS
 from tests.ocpp16.reference import EXAMPLES, EXPIRY, RESPONSE_TIME, SENT_AT
 
 CHROMIUM = "/usr/bin/chromium"
@@ -110,6 +111,15 @@ def test_shows_only_examples_that_conform_to_their_schemas(document: Any) -> Non
                     assert [str(error) for error in validator.iter_errors(example["value"])] == [], item["operationId"]
 
 
+@pytest.mark.parametrize("name", ORDERS)
+def test_describes_orders_as_commands_of_simulated_charge_points(document: Any, name: str) -> None:
+    described = document["paths"][f"/api/v1/simulator/{name}"]["post"]
+    responses = responses_of(document, described)
+    assert set(responses) == {"200", "202", *COMMAND_ERRORS}
+    assert set(content(responses["409"])["examples"]) == {"not_simulated", "idempotency_in_progress"}
+    assert described["tags"] == ["Simulator"]
+
+
 def test_describes_null_and_anything_as_json_schema_does(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
     assert "nullable" not in json.dumps(document)
@@ -123,7 +133,7 @@ def test_describes_what_resources_refuse(document: Any) -> None:
         for item in methods.values():
             if not path.startswith("/api/v1/ocpp16/"):
                 assert "400" in item["responses"], path
-                names_one = "{" in path or item["operationId"] == "events"
+                names_one = "{" in path or item["operationId"] == "events" or item["operationId"] in ORDERS
                 assert ("404" in item["responses"]) == names_one, path
                 assert ("415" in item["responses"]) == ("requestBody" in item), path
 
@@ -209,7 +219,7 @@ def test_describes_the_idempotency_key_of_every_post_and_of_nothing_else(documen
                 assert "idempotency_in_progress" in content(responses["409"])["examples"]
                 assert "idempotency_key_reused" in content(responses["422"])["examples"]
                 replayed = {status for status, one in responses.items() if "Idempotent-Replayed" in one["headers"]}
-                is_command = path.startswith("/api/v1/ocpp16/")
+                is_command = described["operationId"] in (*COMMANDS, *ORDERS)
                 succeeded = {status for status in responses if status.startswith("2")}
                 assert replayed == succeeded | ({"408", "422"} if is_command else {"422"})
                 if is_command:

@@ -17,6 +17,7 @@ from chargepoints.models import (
     WebhookEndpoint,
 )
 from ocpp16.models import BulkCommand, Command
+from ocpp16.orders import EXAMPLES as ORDERS
 from tests.api import Api, error_of, make_charge_point
 from tests.chargepoints.api.test_access import BULK, USES, Use
 from tests.chargepoints.webhooks import happen
@@ -35,6 +36,10 @@ PUBLIC = {"schema", "docs"}
 COMMANDS = [
     Use(name, "POST", f"/ocpp16/{name}", "", {**example.body, "charge_point_id": "ALPHA-CP"}, 422)
     for name, example in EXAMPLES.items()
+]
+COMMANDS += [
+    Use(name, "POST", f"/simulator/{name}", "", {"charge_point_id": "ALPHA-CP", **body}, 422)
+    for name, body in ORDERS.items()
 ]
 RESOURCES = [
     *USES,
