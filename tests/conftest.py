@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import signal
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httpcore2
 import httpx2
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -27,6 +29,8 @@ from .servers import ServerProcess, running
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests talk to servers asynchronously and look into the database between; there is no loop to block.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+# Every client would read the certificates of all authorities again: longer than most tests take.
+httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 
 _numbers = itertools.count(1)
 
