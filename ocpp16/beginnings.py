@@ -72,7 +72,7 @@ class Beginning:
 
     def address(self) -> None:
         assert self.command is not None
-        self.pending = address(self.command, self.options.seconds)
+        self.pending = address(self.command, self.options.window)
 
 
 def begin_all(beginnings: list[Beginning]) -> None:

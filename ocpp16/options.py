@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer, ValidationError
 
@@ -18,11 +19,13 @@ LONGEST_WAIT = 60
 LONGEST_KEPT = timedelta(hours=24)
 # By the time that the charge point is online, its driver has gone.
 NEVER_KEPT = ("RemoteStartTransaction",)
+# To wait for nothing is no wish for a command that is sent all the same: without respond-async it would be told 408.
+WAIT = re.compile(r"0*[1-9][0-9]{0,99}")
 PREFERENCE = re.compile(r"\s*([\w-]+)\s*(?:=\s*\"?([^\";\s]*)\"?)?\s*(?:;.*)?")
 
 
 class Options(NamedTuple):
-    """`seconds`: the window, None for the usual one; `expires_at`: until when it may wait for its charge point."""
+    """`seconds`: how long the caller waits, None for as long as usual; `expires_at`: until when it may wait itself."""
 
     seconds: float | None = None
     is_async: bool = False
@@ -34,7 +37,7 @@ class Options(NamedTuple):
         preferred = preferences(request.META.get("HTTP_PREFER", ""))
         wait, query = preferred.get("wait", ""), DeliveryQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        seconds = min(int(wait), LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,9}", wait) else None
+        seconds = min(int(wait), LONGEST_WAIT) if WAIT.fullmatch(wait) else None
         return cls(seconds, "respond-async" in preferred, query.validated_data.get("expires_at"))
 
     def check(self, action: str, payload: dict[str, Any]) -> None:
@@ -45,6 +48,14 @@ class Options(NamedTuple):
             raise ValidationError({"deliver": [f"{action} is for now: nobody may wait at the charge point later."]})
         if secret(action, payload):
             raise ValidationError({"deliver": ["A password is not kept: send it while the charge point is connected."]})
+
+    @property
+    def window(self) -> float:
+        """How many seconds the charge point has for its answer: who is answered before it takes none away."""
+        usual = settings.DYNAMO_COMMAND_TIMEOUT
+        if self.seconds is None:
+            return usual
+        return max(self.seconds, usual) if self.is_async else self.seconds
 
     @property
     def applied(self) -> str:

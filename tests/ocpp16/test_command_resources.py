@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from django.db.models.functions import Now
+from django.test import RequestFactory
+from rest_framework.request import Request
 
 from ocpp16.models import Command
+from ocpp16.options import Options
 from tests.api import Api, error_of, make_api, make_charge_point
 from tests.conftest import eventually
 
@@ -75,6 +78,43 @@ async def test_answers_whole_where_it_has_ended_within_the_preferred_wait(charge
     response = await asking
     assert (response.status_code, response.json()["status"]) == (200, "Accepted")
     assert response.headers["Preference-Applied"] == "respond-async, wait=20"
+
+
+@pytest.mark.parametrize(
+    ("asked", "window"),
+    [
+        ("", 10),
+        ("wait=1", 1),
+        ("wait=30", 30),
+        ("respond-async", 10),
+        ("respond-async, wait=1", 10),
+        ("respond-async, wait=30", 30),
+    ],
+)
+def test_takes_no_time_from_the_charge_point_by_answering_before_it_does(
+    settings: Any, asked: str, window: float
+) -> None:
+    settings.DYNAMO_COMMAND_TIMEOUT = 10
+    request = Request(RequestFactory().post(ROOT, headers={"Prefer": asked}))
+    assert Options.of(request).window == window
+
+
+@pytest.mark.parametrize(
+    ("asked", "applied"), [("wait=999", "wait=60"), (f"wait={'9' * 90}", "wait=60"), ("wait=060", "wait=60")]
+)
+async def test_waits_no_longer_than_a_minute(charge_point: Any, api: Any, asked: str, applied: str) -> None:
+    asking = asyncio.create_task(reset(api, charge_point.identity, asked))
+    await (await charge_point.expect("Reset")).reply(status="Accepted")
+    assert (await asking).headers["Preference-Applied"] == applied
+
+
+@pytest.mark.parametrize("asked", ["wait=0", "wait=abc", "wait=-1", "wait=1.5", "wait", f"wait={'9' * 5000}"])
+async def test_heeds_no_wait_that_is_none(charge_point: Any, api: Any, asked: str) -> None:
+    asking = asyncio.create_task(reset(api, charge_point.identity, asked))
+    await (await charge_point.expect("Reset")).reply(status="Accepted")
+    response = await asking
+    assert response.status_code == 200
+    assert "Preference-Applied" not in response.headers
 
 
 async def test_waits_for_as_long_as_is_preferred(charge_point: Any, api: Any) -> None:
