@@ -74,7 +74,7 @@ class Command(BaseCommand):
     def print_addresses(self, address: str) -> None:
         self.say("")
         self.say(f"Admin          http://{address}/admin/")
-        self.say(f"API reference  http://{address}/api/docs")
+        self.say(f"API reference  http://{address}/api/docs   (first steps: docs/api.md)")
         self.say(f"Charge points  ws://{address}/ocpp16/IDENTITY   (subprotocol ocpp1.6)")
         self.say("Ctrl-C ends it.")
 
