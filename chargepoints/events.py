@@ -95,7 +95,7 @@ class SessionEndedSerializer(SessionSerializer):
 class CommandCompletedSerializer(DataSerializer):
     command_id = serializers.UUIDField(help_text="What X-Command-Id said.")
     command = serializers.CharField()
-    state = serializers.ChoiceField(["accepted", "rejected", "call_error", "timed_out", "lost"])
+    state = serializers.ChoiceField(["accepted", "rejected", "call_error", "timed_out", "lost", "cancelled"])
     is_late = serializers.BooleanField(help_text="The answer came after the timeout, of which another event has told.")
     response = serializers.JSONField(help_text="What the charge point answered; null where it did not.")
     error_code = serializers.CharField(allow_null=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ocpp16.models import Command
@@ -70,6 +71,17 @@ async def test_tells_of_a_command_that_reached_nobody(api: Any, make_charge_poin
     assert (await request(api, offline.identity)).status_code == 422
     (event,) = await data_of(offline, COMPLETED)
     assert event["state"] == "lost"
+
+
+async def test_tells_of_a_command_that_was_cancelled(api: Any, make_charge_point: Any) -> None:
+    offline = make_charge_point()
+    expires_at = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    query = {"deliver": "when_online", "expires_at": expires_at}
+    body = {"charge_point_id": offline.identity, "type": "Soft"}
+    kept = await api.post("/api/v1/ocpp16/reset", params=query, json=body)
+    assert (await api.post(f"{kept.headers['Location']}/cancel")).status_code == 200
+    (event,) = await data_of(offline, COMPLETED)
+    assert (event["command_id"], event["state"], event["response"]) == (kept.json()["id"], "cancelled", None)
 
 
 async def test_tells_nothing_of_what_was_one_too_many(api: Any, charge_point: Any) -> None:
