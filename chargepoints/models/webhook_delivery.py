@@ -48,7 +48,7 @@ def delay(tries: int) -> timedelta:
 
 @dataclass(eq=False)
 class Attempt:
-    """One request for a delivery, by whoever has claimed its endpoint; `goes_on` says whether they still have."""
+    """One request for a delivery, by whoever has claimed its endpoint; `goes_on` says whether the next may follow."""
 
     delivery: WebhookDelivery
     endpoint: WebhookEndpoint
@@ -165,9 +165,7 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
                 self._judge(endpoint, [attempt for attempt in attempts if attempt.endpoint.pk == pk], at)
             for attempt in attempts:
                 stored = endpoints.get(attempt.endpoint.pk)
-                attempt.goes_on = (
-                    stored is not None and stored.paused_at is None and stored.claim == attempt.endpoint.claim
-                )
+                attempt.goes_on = stored is not None and stored.is_still(attempt.endpoint)
 
     def _follow(self, attempt: Attempt) -> None:
         """Let the events behind an attempt wait with it, or no longer."""

@@ -116,6 +116,11 @@ class WebhookEndpoint(models.Model):
         """As that of a key: `live` or `test`."""
         return MODES[self.is_test]
 
+    def is_still(self, claimed: WebhookEndpoint) -> bool:
+        """Whether who claimed it as it was may go on so: nobody has taken it over, paused it or changed where it is."""
+        is_changed = (self.url, self.secret) != (claimed.url, claimed.secret)
+        return self.paused_at is None and self.claim == claimed.claim and not is_changed
+
     def wants(self, kind: str, *, is_simulated: bool) -> bool:
         return (is_simulated or not self.is_test) and (ALL in self.events or kind in self.events)
 

@@ -298,6 +298,26 @@ async def test_pauses_where_the_secret_was_sealed_with_another_key(organization:
     assert request.is_signed_with(secret)
 
 
+@pytest.mark.parametrize("change", ["url", "secret"])
+async def test_heeds_a_change_with_the_next_event(organization: Any, row: Any, change: str) -> None:
+    async with Receiver() as elsewhere:
+
+        def answer(request: Delivered) -> tuple[int, bytes]:
+            if mark(request) == "b":
+                endpoint.change(url=elsewhere.url) if change == "url" else secrets.append(endpoint.rotate_secret())
+            return 200, b""
+
+        async with Receiver(answer) as receiver, delivering():
+            endpoint, secret = register(organization, receiver.url)
+            secrets = [secret]
+            happen(row, *"abcde")
+            await settled(endpoint)
+    here, there = ([mark(request) for request in each.requests] for each in (receiver, elsewhere))
+    assert (here, there) == ((["a", "b"], ["c", "d", "e"]) if change == "url" else ([*"abcde"], []))
+    signed = [mark(request) for request in receiver.requests if request.is_signed_with(secrets[-1])]
+    assert signed == (["a", "b"] if change == "url" else ["c", "d", "e"])
+
+
 async def test_holds_back_what_is_paused(organization: Any, row: Any) -> None:
     async with Receiver() as receiver, Receiver() as other, delivering():
         paused, _ = register(organization, receiver.url)
