@@ -105,9 +105,15 @@ class BulkCommand(models.Model):
         mine.update(ended_at=Now(), leased_until=None)
 
     def begin(self, positions: int, count: int) -> list[tuple[BulkTarget, Command]]:
-        """Log the commands to the next of the first so many charge points, each with its target: none is sent twice."""
+        """Log the commands to the next of the first so many charge points, each with its target: none is sent twice.
+
+        Who stops it waits for this, or has it begin nothing: what is told of a stop is true.
+        """
         pending = self.targets.filter(state=BulkTarget.PENDING, position__lt=positions)
+        running = BulkCommand.objects.filter(pk=self.pk, state=self.State.RUNNING)
         with transaction.atomic():
+            if running.select_for_update(no_key=True).first() is None:
+                return []
             targets = list(pending.select_for_update(of=("self",)).order_by("position")[:count])
             rows = ChargePoint.objects.to_command().in_bulk([target.charge_point_id for target in targets])
             commands = [self.command_for(rows[target.charge_point_id]) for target in targets]

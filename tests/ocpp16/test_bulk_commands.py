@@ -137,6 +137,17 @@ async def test_is_stopped_and_lets_what_is_on_its_way_end(api: Any, connect: Any
     assert (await ended(api, response.headers["Location"]))["counts"] == {"accepted": 1, "pending": 2}
 
 
+@pytest.mark.django_db
+def test_begins_nothing_once_it_is_stopped(organization: Any, make_charge_point: Any) -> None:
+    fields = {"organization": organization, "action": "ClearCache", "payload": {}, "at_once": 2}
+    bulk = BulkCommand.objects.order([make_charge_point().pk for _ in range(3)], **fields)
+    assert len(bulk.begin(3, 1)) == 1
+    assert BulkCommand.objects.get().stop("It was stopped meanwhile.")
+    assert bulk.begin(3, 1) == []
+    assert bulk.counts() == {"begun": 1, "pending": 2}
+    assert Command.objects.count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_goes_on_where_a_process_that_died_had_left_it(organization: Any, make_charge_point: Any) -> None:
     rows = [make_charge_point() for _ in range(4)]
