@@ -19,7 +19,7 @@ from chargepoints.database import Together, in_database
 from ocpp16.beginnings import begin_all
 
 from . import idempotency
-from .bodies import is_plain, prepare
+from .bodies import READS, is_plain, prepare
 from .middleware import HostMiddleware, request_id
 
 ROOT = "/api/v1/"
@@ -76,7 +76,7 @@ class ApiHandler(ASGIHandler):
     async def view(self, request: HttpRequest) -> Any:
         """Have the request answered; where it has a key of its own, once however often it comes."""
         self.resolve_request(request)
-        if request.method == "GET":
+        if request.method in READS:
             return await self.answer(request)
         # What is kept for a repetition is the answer itself, not how it travels.
         once = idempotency.is_given(request)
@@ -89,11 +89,11 @@ class ApiHandler(ASGIHandler):
         if not iscoroutinefunction(view):
             return await in_api_thread(self._answer, request)
         response = await view(request, *args, **kwargs)
-        return await in_api_thread(prepare, request, response) if request.method == "GET" else response
+        return await in_api_thread(prepare, request, response) if request.method in READS else response
 
     def _answer(self, request: HttpRequest) -> Any:
         response = self._get_response(request)  # type: ignore[attr-defined]
-        return prepare(request, response) if request.method == "GET" else response
+        return prepare(request, response) if request.method in READS else response
 
 
 def around(middleware: Any, get_response: GetResponse) -> GetResponse:

@@ -30,6 +30,7 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    412: "precondition_failed",
     413: "payload_too_large",
     415: "unsupported_media_type",
     500: "internal_error",
@@ -38,6 +39,7 @@ CODES = {
 MESSAGES = {
     400: "The request is malformed.",
     404: "There is nothing at this address.",
+    412: "It is not what If-Match names any more.",
     413: "The body is larger than 1 MiB.",
     500: "Something went wrong on our side. The X-Request-Id of this response finds it in the log.",
     503: "The database is not available; try again shortly.",

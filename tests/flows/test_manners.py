@@ -19,7 +19,7 @@ from apikeys.views import MeView
 from chargepoints.views import ChargePointStatusView
 from ocpp16.commands import COMMANDS
 from ocpp16.views import CommandView
-from tests.api import Api, make_api
+from tests.api import Api, error_of, make_api
 
 ROOT, ME = "/api/v1/ocpp16", "/api/v1/me"
 STATUSES = f"{ROOT}/charge_points/status"
@@ -42,6 +42,21 @@ async def test_sends_no_body_again(api: Any, url: str) -> None:
         assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
         assert again.headers["X-Request-Id"]
     assert (await api.get(url, headers={"If-None-Match": '"other"'})).json() == first.json()
+
+
+@pytest.mark.parametrize("url", [ME, STATUSES, "/api/v1/events"])
+async def test_names_what_it_would_send_to_who_asks_for_the_headers_alone(api: Any, url: str) -> None:
+    whole = await api.get(url)
+    head = await api.head(url)
+    assert (head.status_code, head.headers["ETag"], head.content) == (200, whole.headers["ETag"], b"")
+    assert (await api.head(url, headers={"If-None-Match": head.headers["ETag"]})).status_code == 304
+    assert "ETag" not in (await api.head("/api/v1/sessions.csv")).headers
+
+
+async def test_sends_nothing_but_what_was_named(api: Any) -> None:
+    tag = (await api.get(ME)).headers["ETag"]
+    assert (await api.get(ME, headers={"If-Match": f'"other", {tag}'})).status_code == 200
+    error_of(await api.get(ME, headers={"If-Match": '"other"'}), 412, "precondition_failed")
 
 
 async def test_sends_what_has_changed(api: Any, make_charge_point: Any) -> None:
