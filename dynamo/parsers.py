@@ -9,7 +9,7 @@ from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
 from .paths import path_of
@@ -30,6 +30,7 @@ class StrictJSONParser(JSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        refuse_encoded(parser_context or {})
         body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise RequestDataTooBig
@@ -42,6 +43,14 @@ class StrictJSONParser(JSONParser):
         if problems:
             raise ValidationError(problems)
         return document
+
+
+def refuse_encoded(parser_context: Mapping[str, Any]) -> None:
+    """Unpack nothing: a few kilobytes may hold gigabytes."""
+    request = parser_context.get("request")
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "") if request is not None else ""
+    if encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(encoding, "The body has a Content-Encoding: send it as it is.")
 
 
 def read(body: bytes) -> Any:

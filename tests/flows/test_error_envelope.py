@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.test import Client
 from dynamo import errors
 from tests.api import error_of, make_api
 
-ROOT = "/api/v1/ocpp16"
+ROOT, MEDIA_TYPE = "/api/v1/ocpp16", "unsupported_media_type"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
@@ -39,6 +40,16 @@ ROOT = "/api/v1/ocpp16"
 async def test_knows_no_other_address(servers: Any, api: Any, method: str, path: str) -> None:
     response = await api.request(method, path, follow_redirects=False)
     error_of(response, 404, "not_found")
+
+
+async def test_unpacks_no_body(api: Any) -> None:
+    body = json.dumps({"charge_point_id": "NONE", "type": "Soft"}).encode()
+    headers = {"Content-Type": "application/json"}
+    for encoding in ("gzip", "br", "identity, gzip"):
+        packed = {**headers, "Content-Encoding": encoding}
+        error_of(await api.post(f"{ROOT}/reset", content=gzip.compress(body), headers=packed), 415, MEDIA_TYPE)
+    plain = await api.post(f"{ROOT}/reset", content=body, headers={**headers, "Content-Encoding": "identity"})
+    error_of(plain, 404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
