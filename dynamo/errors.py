@@ -17,6 +17,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
+from apikeys.authentication import find_keys
+
 from .paths import child
 
 logger = logging.getLogger(__name__)
@@ -116,6 +118,9 @@ class UnknownAddress(APIView):
     schema = None
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        # Whoever the caller is, but a key that looks for addresses uses up its rate.
+        find_keys([request._request])
+        self.check_throttles(request)
         raise Http404
 
 

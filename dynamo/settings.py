@@ -28,7 +28,7 @@ if not DYNAMO_PROXY_ADDRESSES:
     environment.only_behind_proxy(
         DYNAMO_TLS=DYNAMO_TLS, DYNAMO_CLIENT_CERTIFICATE_HEADER=DYNAMO_CLIENT_CERTIFICATE_HEADER
     )
-DYNAMO_API_RATE = environment.integer("DYNAMO_API_RATE", 0)
+DYNAMO_API_RATE = environment.integer("DYNAMO_API_RATE", 600_000)
 DYNAMO_WEBHOOK_RETRY_SECONDS = environment.number("DYNAMO_WEBHOOK_RETRY_SECONDS", 5, 0.1, 3600)
 # For development: http, and receivers that only this machine reaches.
 DYNAMO_WEBHOOK_PRIVATE_ADDRESSES = environment.boolean("DYNAMO_WEBHOOK_PRIVATE_ADDRESSES", False)

@@ -16,7 +16,7 @@ from apikeys.counting import AWAY_SECONDS
 from apikeys.models import ApiKey
 from apikeys.rates import WINDOW, Rates
 from ocpp16.models import Command
-from tests.api import error_of
+from tests.api import error_of, make_api
 
 ROOT, KEYS, ME = "/api/v1/ocpp16", "/api/v1/org/api-keys", "/api/v1/me"
 NAMES = ["RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
@@ -87,20 +87,40 @@ async def test_counts_commands_and_reads_together_and_exactly(client: Any, make_
 async def test_tells_of_every_error_what_is_left(client: Any) -> None:
     limited = client(9, "write:charge_points")
     answers = [
+        await limited.get("/api/nowhere"),
         await limited.get(KEYS),
         await limited.post(f"{ROOT}/reset", content=b"{", headers={"Content-Type": "application/json"}),
         await limited.post(f"{ROOT}/reset", json={"charge_point_id": "CP", "type": "Soft"}),
         await limited.get(f"{ROOT}/reset"),
     ]
-    assert [answer.status_code for answer in answers] == [403, 400, 404, 405]
-    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["8", "7", "6", "5"]
+    assert [answer.status_code for answer in answers] == [404, 403, 400, 404, 405]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["8", "7", "6", "5", "4"]
 
 
-async def test_tells_nothing_of_a_key_without_a_limit_or_that_is_none(client: Any, servers: Any) -> None:
-    free, elsewhere = client(None), client(5, allowed_addresses=["10.0.0.1"])
-    for response, status in [(await free.get(ME), 200), (await elsewhere.get(ME), 401)]:
-        assert response.status_code == status
-        assert not [name for name in NAMES if name in response.headers]
+async def test_counts_who_looks_for_addresses(client: Any, servers: Any) -> None:
+    limited = client(1)
+    statuses = [(await limited.get("/api/v1/nowhere")).status_code for _ in range(2)]
+    assert statuses == [404, 429]
+    async with httpx2.AsyncClient(base_url=servers.http_url) as stranger:
+        error_of(await stranger.get("/api/v1/nowhere"), 404, "not_found")
+
+
+async def test_tells_every_key_what_is_left(client: Any) -> None:
+    headers = (await client(None).get(ME)).headers
+    assert (headers["X-RateLimit-Limit"], headers["X-RateLimit-Remaining"]) == ("600000", "599999")
+
+
+async def test_tells_nothing_of_a_key_that_is_none(client: Any) -> None:
+    response = await client(5, allowed_addresses=["10.0.0.1"]).get(ME)
+    assert response.status_code == 401
+    assert not [name for name in NAMES if name in response.headers]
+
+
+def test_tells_nothing_where_there_is_no_limit(settings: Any, db: None) -> None:
+    settings.DYNAMO_API_RATE = 0
+    response = make_api().get(ME)
+    assert response.status_code == 200
+    assert not [name for name in NAMES if name in response.headers]
 
 
 async def test_counts_what_was_answered_before(client: Any) -> None:
