@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from .examples import API_KEY, API_KEYS, KEY, ME, NEW_API_KEY, ROTATION
 from .fields import PageQuery
 from .models import AlreadyRevoked, ApiKey
+from .queries import StrictQueryView
 from .scopes import ANY_KEY, READ_API_KEYS, WRITE_API_KEYS
 from .serializers import (
     ApiKeySerializer,
@@ -42,7 +43,7 @@ class NotActive(APIException):
     status_code, code = 409, "key_not_active"
 
 
-class OfKeys(GenericAPIView[ApiKey]):
+class OfKeys(StrictQueryView, GenericAPIView[ApiKey]):
     """The keys of the caller's organization; for a test key, its test keys."""
 
     queryset = ApiKey.objects.order_by("pk")
@@ -86,6 +87,7 @@ def refuse_more(asked: ApiKey, own: ApiKey) -> None:
 class ApiKeysView(OfKeys):
     http_method_names = ["get", "head", "post"]
     required_scope = {"GET": READ_API_KEYS, "POST": WRITE_API_KEYS}
+    query_serializer_class = PageQuery
 
     @extend_schema(
         operation_id="list_api_keys",
@@ -98,7 +100,7 @@ class ApiKeysView(OfKeys):
         examples=[API_KEYS],
     )
     def get(self, request: Request) -> Response:
-        query = self.validated(PageQuery, request.query_params.dict())
+        query = self.asked()
         page, per_page = query["page"], query["per_page"]
         found, start = self.get_queryset(), (page - 1) * per_page
         total = found.count()
@@ -181,7 +183,7 @@ class RotateView(OfKeys):
             raise NotActive(str(error)) from None
 
 
-class MeView(GenericAPIView[ApiKey]):
+class MeView(StrictQueryView, GenericAPIView[ApiKey]):
     http_method_names = ["get", "head"]
     required_scope = ANY_KEY
     serializer_class = MeSerializer

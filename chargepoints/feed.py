@@ -19,6 +19,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys.queries import StrictQueryView
 from apikeys.scopes import READ_CHARGE_POINTS
 
 from .database import in_database
@@ -163,13 +164,14 @@ def published_after(position: int) -> tuple[int, set[int]]:
 watch = Watch()
 
 
-class EventFeedView(OfOrganization, WaitingView, GenericAPIView[ChargePoint]):
+class EventFeedView(OfOrganization, StrictQueryView, WaitingView, GenericAPIView[ChargePoint]):
     """What happened, in an order in which nothing is inserted later: whoever goes on at the cursor misses nothing."""
 
     http_method_names = ["get", "head"]
     required_scope = READ_CHARGE_POINTS
     queryset = ChargePoint.objects.all()
     serializer_class = FeedSerializer
+    query_serializer_class = FeedQuerySerializer
 
     @extend_schema(
         operation_id="events",
@@ -190,13 +192,10 @@ class EventFeedView(OfOrganization, WaitingView, GenericAPIView[ChargePoint]):
     def begin(self, request: Request) -> tuple[Any, dict[str, Any]]:
         """The events that are asked for, and the rest of the query."""
         self.admit(request)
-        asked = FeedQuerySerializer(data=request.query_params.dict())
-        asked.is_valid(raise_exception=True)
-        rows = Event.objects.for_key(self.request.auth)
-        identity = asked.validated_data.get("charge_point_id")
-        return rows if identity is None else rows.filter(
-            charge_point=self.get_charge_point(identity)
-        ), asked.validated_data
+        asked, rows = self.asked(), Event.objects.for_key(self.request.auth)
+        if "charge_point_id" in asked:
+            rows = rows.filter(charge_point=self.get_charge_point(asked["charge_point_id"]))
+        return rows, asked
 
     async def wait(self, rows: Any, query: dict[str, Any]) -> Page:
         """Read again and again, until there is something or the time is over."""

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 from django.db.models import Model, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from django_filters.utils import translate_validation
-from rest_framework import serializers
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied
 from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin
@@ -18,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys.models import MODES
+from apikeys.queries import StrictQueryView
 from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
 from chargepoints.models import ChargePoint
 from chargepoints.views import OfOrganization
@@ -25,8 +25,6 @@ from chargepoints.views import OfOrganization
 from .pages import Pages
 
 T = TypeVar("T", bound=Model)
-
-NAME_LENGTH = 100
 
 
 class Conflict(APIException):
@@ -66,32 +64,16 @@ class BeyondTestKey(PermissionDenied):
         self.details = {"mode": MODES[True]}
 
 
-class ResourceView(OfOrganization, GenericAPIView[T]):
-    """A resource that is read by one scope and written by another; its query is read as strictly as a body."""
+class ResourceView(OfOrganization, StrictQueryView, GenericAPIView[T]):
+    """A resource that is read by one scope and written by another."""
 
     http_method_names = ["get", "head"]
     read_scope = READ_CHARGE_POINTS
     write_scope = WRITE_CHARGE_POINTS
-    # What the query may say besides filters and pages.
-    query_serializer_class: type[serializers.Serializer[Any]] | None = None
 
     @property
     def required_scope(self) -> str:
         return self.read_scope if self.request.method in SAFE_METHODS else self.write_scope
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        known = set(self.parameters()) if request.method in SAFE_METHODS else set()
-        problems = {shown(name): problem_of(values) for name, values in request.query_params.lists()}
-        problems |= {shown(name): "Unknown parameter." for name in request.query_params if name not in known}
-        details = {name: [problem] for name, problem in problems.items() if problem}
-        if details:
-            raise serializers.ValidationError(details)
-
-    def parameters(self) -> Iterator[str]:
-        """The names that the query may have."""
-        if self.query_serializer_class is not None:
-            yield from self.query_serializer_class._declared_fields
 
     def find(self, **lookups: Any) -> T:
         """The one row, or 404."""
@@ -100,29 +82,11 @@ class ResourceView(OfOrganization, GenericAPIView[T]):
             raise NotFound(f"There is no such {self.get_queryset().model._meta.verbose_name} in your organization.")
         return found
 
-    def asked(self) -> dict[str, Any]:
-        """What the query says, or 400."""
-        assert self.query_serializer_class is not None
-        query = self.query_serializer_class(data=self.request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        return query.validated_data
-
     def given(self, **options: Any) -> Any:
         """The serializer of the body, which is valid; else 400."""
         serializer = self.get_serializer(data=self.request.data, **options)
         serializer.is_valid(raise_exception=True)
         return serializer
-
-
-def shown(name: str) -> str:
-    """The name of a parameter as an answer can hold it."""
-    return name[:NAME_LENGTH].replace("\x00", "\ufffd") or '""'
-
-
-def problem_of(values: list[str]) -> str:
-    if len(values) > 1:
-        return "Must be given once."
-    return "" if values[0] else "Must not be empty."
 
 
 class ListView(ListModelMixin, ResourceView[T]):

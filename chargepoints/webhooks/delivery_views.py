@@ -49,6 +49,7 @@ class DeliveriesView(WebhookView):
     """What was and is to be delivered to an endpoint, the newest first."""
 
     http_method_names = ["get", "head"]
+    query_serializer_class = DeliveriesQuerySerializer
 
     @extend_schema(
         operation_id="webhook_deliveries",
@@ -60,7 +61,7 @@ class DeliveriesView(WebhookView):
     )
     def get(self, request: Request, endpoint_id: Any) -> Response:
         rows = self.endpoint().deliveries.select_related("event__charge_point").order_by("-event_id")
-        query = self.read(DeliveriesQuerySerializer, request.query_params.dict())
+        query = self.asked()
         if "status" in query:
             rows = rows.filter(state=query["status"])
         return Response(DeliveriesSerializer(page_of("deliveries", rows, query)).data)

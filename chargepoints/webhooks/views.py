@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from apikeys.fields import PageQuery
+from apikeys.queries import StrictQueryView
 from apikeys.scopes import WRITE_WEBHOOKS
 
 from ..api.views import refuse_limited
@@ -31,7 +33,7 @@ from .serializers import (
 TAGS = ["Webhooks"]
 
 
-class WebhookView(OfOrganization, GenericAPIView[Any]):
+class WebhookView(OfOrganization, StrictQueryView, GenericAPIView[Any]):
     """What all views of webhooks have in common: whose endpoints they are about."""
 
     required_scope = WRITE_WEBHOOKS
@@ -76,6 +78,7 @@ class EndpointsView(WebhookView):
     """The endpoints of the organization, the oldest first; for a test key, its test endpoints."""
 
     http_method_names = ["get", "head", "post"]
+    query_serializer_class = PageQuery
 
     @extend_schema(
         operation_id="webhook_endpoints",
@@ -86,9 +89,8 @@ class EndpointsView(WebhookView):
         examples=[examples.ENDPOINTS],
     )
     def get(self, request: Request) -> Response:
-        query = self.read(PageQuery, request.query_params.dict())
         rows = self.get_queryset().order_by("created_at", "pk")
-        return Response(EndpointsSerializer(page_of("endpoints", rows, query)).data)
+        return Response(EndpointsSerializer(page_of("endpoints", rows, self.asked())).data)
 
     @extend_schema(
         operation_id="create_webhook_endpoint",
@@ -107,7 +109,8 @@ class EndpointsView(WebhookView):
             endpoint, secret = WebhookEndpoint.objects.register(api_key.organization, **values, is_test=api_key.is_test)
         except TooManyEndpoints as error:
             raise ValidationError({"url": [str(error)]}) from None
-        return Response(with_secret(endpoint, secret), status=201)
+        headers = {"Location": reverse("webhook_endpoint", args=[endpoint.pk])}
+        return Response(with_secret(endpoint, secret), status=201, headers=headers)
 
 
 class EndpointView(WebhookView):

@@ -122,7 +122,7 @@ async def test_lists_the_keys_of_the_organization_by_page(act: Any, make_key: An
     assert (past.status_code, past.json()["api_keys"]) == (200, [])
 
 
-@pytest.mark.parametrize("query", ["page=0", "per_page=201", "page=x"])
+@pytest.mark.parametrize("query", ["page=0", "per_page=201", "page=x", "page=1&page=2", "per_page=", "state=active"])
 async def test_refuses_a_page_that_is_none(act: Any, query: str) -> None:
     error_of(await act("GET", f"{KEYS}?{query}"), 400, "validation_error")
 
@@ -226,6 +226,12 @@ async def test_rotates_no_key_that_may_do_more(act: Any, make_key: Any) -> None:
     error = error_of(await act("POST", f"{KEYS}/{row_of(mightier).pk}/rotate", key=own), 403, "forbidden")
     assert error["details"] == {"exceeds": ["scopes", "expires_at"]}
     assert row_of(mightier).rotated_at is None
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ME), ("GET", f"{KEYS}/1"), ("POST", f"{KEYS}/1/rotate")])
+async def test_refuses_a_parameter_that_it_does_not_know(act: Any, method: str, path: str) -> None:
+    error = error_of(await act(method, f"{path}?overlap_seconds=0"), 400, "validation_error")
+    assert error["details"] == {"overlap_seconds": ["Unknown parameter."]}
 
 
 async def test_tells_any_key_about_itself(act: Any, make_key: Any, organization: Any) -> None:

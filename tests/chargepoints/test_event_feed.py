@@ -148,6 +148,9 @@ def test_leaves_out_tests_of_webhooks(api: Any) -> None:
         ({"event": "webhook.test"}, "event"),
         ({"event": "session.started,"}, "event"),
         ({"charge_point_id": "\x00"}, "charge_point_id"),
+        ({"afer": "latest"}, "afer"),
+        ({"after": ""}, "after"),
+        ({"limit": ["1", "2"]}, "limit"),
     ],
 )
 def test_refuses_what_it_cannot_read(api: Any, query: Any, field: str) -> None:

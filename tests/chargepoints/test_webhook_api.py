@@ -66,6 +66,11 @@ def test_creates_an_endpoint_and_tells_its_secret_once(api: Api) -> None:
     assert signing.unseal(row.secret) == secret
 
 
+def test_tells_where_the_endpoint_is(api: Api) -> None:
+    response = api.post(ENDPOINTS, {"url": URL})
+    assert told(api.get(response.headers["Location"])).items() <= told(response, 201).items()
+
+
 def test_wants_everything_unless_it_is_told_otherwise(made: Any) -> None:
     assert (made["events"], made["description"]) == (["*"], "")
 
@@ -280,6 +285,13 @@ def test_hides_everything_from_another_organization(api: Api, made: Any) -> None
     assert told(stranger.get(ENDPOINTS))["total"] == 0
     assert WebhookEndpoint.objects.values().get() == before
     assert WebhookDelivery.objects.count() == 1
+
+
+def test_refuses_a_parameter_that_it_does_not_know(api: Api, made: Any) -> None:
+    delivery = told(api.post(path(made, "/test"), {}))
+    for method, where in every_request(made, delivery["id"]):
+        error = error_of(ask(api, method, f"{where}?state=pending"), 400, "validation_error")
+        assert error["details"] == {"state": ["Unknown parameter."]}
 
 
 def test_hides_deliveries_to_another_endpoint(api: Api, made: Any) -> None:
