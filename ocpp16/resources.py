@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys.fields import Moment
-from chargepoints.api.filters import Before, OneOf, Since, Text
+from chargepoints.api.filters import Before, Flag, OneOf, Since, Text
 from chargepoints.api.pages import Cursor, CursorField, CursorQuery
 from chargepoints.api.rows import RowSerializer
 from chargepoints.api.views import Conflict, ListView, ResourceView
@@ -95,9 +95,13 @@ class CommandFilters(django_filters.FilterSet):
     charge_point_id = Text(field_name="charge_point__identity", help_text="To this charge point only.")
     command = OneOf(COMMAND_ACTIONS, field_name="action", help_text="Of this action of OCPP only.")
     state = OneOf(Command.State.values)
+    late = Flag(method="answered_late", help_text="Answered after the timeout, or not.")
     api_key = Text(field_name="api_key__prefix", help_text="Sent by the key with this prefix only.")
     since = Since("created_at")
     before = Before("created_at")
+
+    def answered_late(self, commands: QuerySet[Command], name: str, is_late: bool) -> QuerySet[Command]:
+        return commands.filter(is_late=is_late)
 
 
 class PlaceField(serializers.Field[Any, Any, Any, Any]):

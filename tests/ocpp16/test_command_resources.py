@@ -282,17 +282,26 @@ def test_lists_commands_newest_first_page_by_page(caller: Api) -> None:
 def test_filters_the_list(caller: Api) -> None:
     one, other = (make_charge_point(caller.organization, name) for name in ("CP-1", "CP-2"))
     Command.objects.create(charge_point=one, action="Reset", payload=RESET, state="accepted", api_key=caller.row)
-    Command.objects.create(charge_point=other, action="ClearCache", payload={}, state="lost")
+    Command.objects.create(charge_point=other, action="ClearCache", payload={}, state="rejected", is_late=True)
     for query, found in [
         ({"charge_point_id": "CP-1"}, ["CP-1"]),
         ({"command": "ClearCache"}, ["CP-2"]),
         ({"state": "accepted"}, ["CP-1"]),
+        ({"late": "true"}, ["CP-2"]),
+        ({"late": "false"}, ["CP-1"]),
         ({"api_key": caller.row.prefix}, ["CP-1"]),
         ({"since": "2020-01-01T00:00:00Z"}, ["CP-1", "CP-2"]),
         ({"before": "2020-01-01T00:00:00Z"}, []),
     ]:
         assert sorted(each["charge_point_id"] for each in listed(caller, query)["commands"]) == found
-    for query in ({"cursor": "x"}, {"state": "gone"}, {"command": "Nothing"}, {"order": "1"}, {"since": "now"}):
+    for query in (
+        {"cursor": "x"},
+        {"state": "gone"},
+        {"command": "Nothing"},
+        {"order": "1"},
+        {"late": "1"},
+        {"since": "now"},
+    ):
         refused = caller.client.get(f"{ROOT}/commands", query, headers=caller.headers({}))
         assert list(error_of(refused, 400, "validation_error")["details"]) == list(query)
 
