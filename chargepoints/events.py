@@ -92,12 +92,19 @@ class SessionEndedSerializer(SessionSerializer):
     )
 
 
+class AnyJSON(serializers.JSONField):
+    """Any JSON, null too: to say so by allow_null would describe null twice, as a type and as any value."""
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        return (True, None) if data is None else super().validate_empty_values(data)
+
+
 class CommandCompletedSerializer(DataSerializer):
     command_id = serializers.UUIDField(help_text="What X-Command-Id said.")
     command = serializers.CharField()
     state = serializers.ChoiceField(["accepted", "rejected", "call_error", "timed_out", "lost", "cancelled"])
     is_late = serializers.BooleanField(help_text="The answer came after the timeout, of which another event has told.")
-    response = serializers.JSONField(help_text="What the charge point answered; null where it did not.")
+    response = AnyJSON(help_text="What the charge point answered; null where it did not.")
     error_code = serializers.CharField(allow_null=True)
     error_description = serializers.CharField(allow_null=True)
     response_time_ms = serializers.IntegerField(allow_null=True)
