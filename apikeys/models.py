@@ -135,6 +135,11 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
         known = {key: named[prefix] for key, prefix in wanted.items() if prefix in named}
         return {key: row for key, row in known.items() if hmac.compare_digest(row.digest, digest(key))}
 
+    def hold(self, *pks: int) -> dict[int, ApiKey]:
+        """These keys as they are now, and stay until the end of the transaction."""
+        rows = self.filter(pk__in=pks).select_related("organization").order_by("pk")
+        return {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
+
     def issue(
         self,
         organization: Organization,

@@ -3,15 +3,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import APIException, NotFound, PermissionDenied
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound, PermissionDenied
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from .authentication import REFUSED
 from .examples import API_KEY, API_KEYS, KEY, ME, NEW_API_KEY, ROTATION
 from .fields import PageQuery
 from .models import AlreadyRevoked, ApiKey
@@ -58,6 +60,17 @@ class OfKeys(StrictQueryView, GenericAPIView[ApiKey]):
         found = self.get_queryset().select_related("organization").filter(pk=pk).first()
         if found is None:
             raise NotFound(NO_API_KEY)
+        return found
+
+    def hold(self, *pks: int) -> dict[int, ApiKey]:
+        """These keys and the caller's own, for the transaction; refuses the caller by what is left of that by now."""
+        rows: Any = self.get_queryset()
+        found: dict[int, ApiKey] = rows.hold(self.request.auth.pk, *pks)
+        own = found.get(self.request.auth.pk)
+        if own is None or not own.is_usable:
+            raise AuthenticationFailed(REFUSED)
+        self.request.auth = own
+        self.check_permissions(self.request)
         return found
 
     def shown(self, api_key: ApiKey) -> ApiKey:
@@ -121,11 +134,14 @@ class ApiKeysView(OfKeys):
         examples=[NEW_API_KEY, API_KEY],
     )
     def post(self, request: Request) -> Response:
-        own = self.request.auth
-        own_rights = {"expires_at": own.expires_at, "is_test": own.is_test, **own.limits}
-        asked = {**own_rights, **self.validated(NewApiKeySerializer, request.data)}
-        refuse_more(ApiKey(**asked), own)
-        return self.issued(*ApiKey.objects.issue(own.organization, **asked))
+        values = self.validated(NewApiKeySerializer, request.data)
+        with transaction.atomic():
+            self.hold()
+            own = self.request.auth
+            asked = {"expires_at": own.expires_at, "is_test": own.is_test, **own.limits, **values}
+            refuse_more(ApiKey(**asked), own)
+            issued = ApiKey.objects.issue(own.organization, **asked)
+        return self.issued(*issued)
 
 
 class ApiKeyView(OfKeys):
@@ -173,14 +189,17 @@ class RotateView(OfKeys):
     )
     def post(self, request: Request, pk: int) -> Response:
         overlap = timedelta(seconds=self.validated(RotationSerializer, request.data)["overlap_seconds"])
-        api_key = self.get_api_key(pk)
-        refuse_more(api_key, self.request.auth)
-        if api_key.state != "active":
-            raise NotActive(f"The key is {api_key.state}: only an active key can be rotated.")
-        try:
-            return self.issued(*api_key.rotate(overlap=overlap))
-        except AlreadyRevoked as error:
-            raise NotActive(str(error)) from None
+        self.get_api_key(pk)
+        with transaction.atomic():
+            api_key = self.hold(pk)[pk]
+            refuse_more(api_key, self.request.auth)
+            if api_key.state != "active":
+                raise NotActive(f"The key is {api_key.state}: only an active key can be rotated.")
+            try:
+                issued = api_key.rotate(overlap=overlap)
+            except AlreadyRevoked as error:
+                raise NotActive(str(error)) from None
+        return self.issued(*issued)
 
 
 class MeView(StrictQueryView, GenericAPIView[ApiKey]):

@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from django.db.models.functions import Now
 
 from apikeys.models import ApiKey
+from apikeys.rates import WithinRate
 from apikeys.scopes import SCOPES
-from tests.api import error_of
+from apikeys.views import OfKeys
+from tests.api import error_of, make_api
 
 KEYS, ME = "/api/v1/org/api-keys", "/api/v1/me"
 HOUR = timedelta(hours=1)
@@ -257,3 +260,45 @@ async def test_tells_nobody_without_a_key(act: Any) -> None:
         ("POST", f"{KEYS}/1/rotate"),
     ]:
         error_of(await act(method, path, key="dyn_live_" + "x" * 40), 401, "unauthorized")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("action", ["make", "rotate"])
+@pytest.mark.parametrize(
+    ("taken", "status", "code"),
+    [
+        ({"revoked_at": Now()}, 401, "unauthorized"),
+        ({"scopes": ["write:api_keys"]}, 403, "forbidden"),
+        ({"scopes": ["read:sessions"]}, 403, "forbidden"),
+        ({"allowed_commands": ["Reset"]}, 403, "forbidden"),
+    ],
+)
+def test_grants_nothing_that_was_taken_from_it_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, action: str, taken: Any, status: int, code: str
+) -> None:
+    api = make_api()
+    other, _ = ApiKey.objects.issue(api.organization, "other", ["read:sessions"])
+
+    def admit_and_take(*_: Any) -> bool:
+        return bool(ApiKey.objects.filter(pk=api.row.pk).update(**taken))
+
+    monkeypatch.setattr(WithinRate, "allow_request", admit_and_take)
+    body = {"name": "Portal", "scopes": ["read:sessions"], "allowed_commands": None}
+    error_of(api.post(KEYS, body) if action == "make" else api.post(f"{KEYS}/{other.pk}/rotate", {}), status, code)
+    assert ApiKey.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_rotates_a_key_into_one_with_what_it_has_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = make_api()
+    other, _ = ApiKey.objects.issue(api.organization, "other", ["read:sessions", "read:charge_points"])
+    look = OfKeys.get_api_key
+
+    def look_and_take(view: Any, pk: int) -> Any:
+        found = look(view, pk)
+        ApiKey.objects.filter(pk=pk).update(scopes=["read:sessions"])
+        return found
+
+    monkeypatch.setattr(OfKeys, "get_api_key", look_and_take)
+    made = api.post(f"{KEYS}/{other.pk}/rotate", {})
+    assert (made.status_code, made.json()["scopes"]) == (201, ["read:sessions"])
