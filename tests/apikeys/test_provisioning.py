@@ -83,6 +83,37 @@ def test_create_api_key_prints_a_key_that_works(run: Callable[..., Ended], acme:
     assert key.expires_at is None
 
 
+def test_create_api_key_limits_the_key(run: Callable[..., Ended], acme: Organization) -> None:
+    limits = ["--command", "Reset", "--command", "ClearCache", "--charge-point", "CP-1", "--address", "10.0.0.0/8"]
+    ended = run(
+        "create_api_key", "acme charging", "--name", "ops", "--scope", "write:webhooks", *limits, "--rate", "60"
+    )
+    assert ended.code == 0
+    assert ApiKey.objects.get().limits == {
+        "allowed_commands": ["Reset", "ClearCache"],
+        "allowed_charge_points": ["CP-1"],
+        "allowed_addresses": ["10.0.0.0/8"],
+        "requests_per_minute": 60,
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        (["--command", "Explode"], "Unknown command: Explode."),
+        (["--charge-point", "x" * 49], "1 to 48 characters"),
+        (["--address", "example.com"], "Must be an address"),
+        (["--rate", "0"], "requests_per_minute"),
+    ],
+)
+def test_create_api_key_refuses_what_is_no_limit(
+    run: Callable[..., Ended], acme: Organization, limit: list[str], why: str
+) -> None:
+    arguments = ("create_api_key", "acme charging", "--name", "ops", "--scope", "read:billing")
+    assert why in run(*arguments, *limit).refusal
+    assert not ApiKey.objects.exists()
+
+
 def test_create_api_key_prints_a_test_key(run: Callable[..., Ended], acme: Organization) -> None:
     ended = run("create_api_key", "acme charging", "--name", "ops", "--scope", "read:billing", "--test")
     assert ended.out.startswith("dyn_test_")
