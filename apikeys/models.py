@@ -148,6 +148,7 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
         expires_at: datetime | None = None,
         created_by: Any = None,
         is_test: bool = False,
+        made_by: ApiKey | None = None,
         **limits: Any,
     ) -> tuple[ApiKey, str]:
         """Create a key; returns its row and its full text, which is stored nowhere."""
@@ -158,6 +159,7 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
             scopes=list(scopes),
             expires_at=expires_at,
             created_by=created_by,
+            made_by=made_by,
             is_test=is_test,
             prefix=text[:PREFIX_LENGTH],
             digest=digest(text),
@@ -195,6 +197,15 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    made_by = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name="made by the key",
     )
 
     objects = ApiKeyQuerySet.as_manager()
@@ -251,7 +262,9 @@ class ApiKey(models.Model):
         self.revoked_at = revoked_at
         return True
 
-    def rotate(self, created_by: Any = None, overlap: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
+    def rotate(
+        self, created_by: Any = None, overlap: timedelta = timedelta(0), made_by: ApiKey | None = None
+    ) -> tuple[ApiKey, str]:
         """Issue another key with the same name, rights and expiry, and let this one end after `overlap`.
 
         Raises AlreadyRevoked where it was revoked or rotated before.
@@ -262,7 +275,7 @@ class ApiKey(models.Model):
                 said = "revoked" if ApiKey.objects.filter(pk=self.pk, rotated_at=None).exists() else "rotated"
                 raise AlreadyRevoked(f"The key {self} is {said} already: only an active key can be rotated.")
             rights = (self.organization, self.name, self.scopes, expires_at, created_by)
-            return ApiKey.objects.issue(*rights, self.is_test, **self.limits)
+            return ApiKey.objects.issue(*rights, self.is_test, made_by, **self.limits)
 
     def _retire(self, overlap: timedelta) -> bool:
         """Let the key go on for so long and no longer than it would have; False if it was revoked or rotated before."""

@@ -140,7 +140,7 @@ class ApiKeysView(OfKeys):
             own = self.request.auth
             asked = {"expires_at": own.expires_at, "is_test": own.is_test, **own.limits, **values}
             refuse_more(ApiKey(**asked), own)
-            issued = ApiKey.objects.issue(own.organization, **asked)
+            issued = ApiKey.objects.issue(own.organization, **asked, made_by=own)
         return self.issued(*issued)
 
 
@@ -196,7 +196,7 @@ class RotateView(OfKeys):
             if api_key.state != "active":
                 raise NotActive(f"The key is {api_key.state}: only an active key can be rotated.")
             try:
-                issued = api_key.rotate(overlap=overlap)
+                issued = api_key.rotate(overlap=overlap, made_by=self.request.auth)
             except AlreadyRevoked as error:
                 raise NotActive(str(error)) from None
         return self.issued(*issued)

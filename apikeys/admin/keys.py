@@ -102,7 +102,8 @@ class ApiKeyAdmin(TenantAdmin):
     search_fields = ["name", "prefix"]
     change_form_template = "admin/apikeys/apikey/change_form.html"
     EDITABLE = ("organization", "name", "is_test", "scopes", "expires_at", *ApiKey.LIMITS)
-    HISTORY = ("state_chip", "prefix", "created_at", "created_by", "last_used_at", "rotated_at", "revoked_at")
+    MAKING = ("created_at", "created_by", "made_by")
+    HISTORY = ("state_chip", "prefix", *MAKING, "last_used_at", "rotated_at", "revoked_at")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs.setdefault("form", self.form if obj else NewApiKeyForm)

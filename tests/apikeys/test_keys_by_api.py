@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 
 from apikeys.models import ApiKey
 from apikeys.rates import WithinRate
@@ -302,3 +304,14 @@ def test_rotates_a_key_into_one_with_what_it_has_by_then(monkeypatch: pytest.Mon
     monkeypatch.setattr(OfKeys, "get_api_key", look_and_take)
     made = api.post(f"{KEYS}/{other.pk}/rotate", {})
     assert (made.status_code, made.json()["scopes"]) == (201, ["read:sessions"])
+
+
+@pytest.mark.django_db
+def test_keeps_which_key_made_another(client: Client, admin_user: Any) -> None:
+    api = make_api()
+    made = api.post(KEYS, {"name": "Portal", "scopes": ["read:sessions"]}).json()
+    rotated = api.post(f"{KEYS}/{made['id']}/rotate", {}).json()
+    assert ApiKey.objects.filter(made_by=api.row).count() == 2
+    client.force_login(admin_user)
+    page = client.get(reverse("admin:apikeys_apikey_change", args=[rotated["id"]]))
+    assert str(api.row) in page.content.decode()
