@@ -11,10 +11,13 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from chargepoints.models import ConnectorStatus, Event, Notification, OrphanStop, SecurityEvent
+from chargepoints.models.webhook_delivery import LONGEST_DELAY, PERSISTENCE
 
 from .models import BulkCommand, Command, Message, RefusedConnection
 from .models.command_queryset import UNFINISHED
 
+# However little is kept, an event that its receivers fail to take is sent to them for as long.
+DELIVERED = PERSISTENCE + LONGEST_DELAY
 # Each batch is its own database transaction, so that charge points never wait long for a lock.
 BATCH = 1000
 
@@ -27,6 +30,7 @@ def prune() -> int:
 def outdated(days: int) -> list[QuerySet[Any]]:
     """What may go: logs so old by the database's clock, but no command that still waits for its answer."""
     limit = Now() - timedelta(days=days)
+    limit_of_events = Now() - max(timedelta(days=days), DELIVERED)
     finished = Command.objects.exclude(state__in=UNFINISHED)
     return [
         Message.objects.filter(at__lt=limit),
@@ -37,7 +41,7 @@ def outdated(days: int) -> list[QuerySet[Any]]:
         finished.filter(created_at__lt=limit),
         BulkCommand.objects.filter(ended_at__lt=limit),
         RefusedConnection.objects.filter(last_at__lt=limit),
-        Event.objects.oldest(BATCH).filter(created_at__lt=limit),
+        Event.objects.oldest(BATCH).filter(created_at__lt=limit_of_events),
     ]
 
 

@@ -123,6 +123,14 @@ def test_takes_another_number_of_days(charge_point: ChargePoint) -> None:
     assert counts() == [0] * len(MODELS)
 
 
+def test_keeps_an_event_for_as_long_as_it_is_sent(charge_point: ChargePoint) -> None:
+    for days in (3, 2):
+        log(charge_point, days_ago(days))
+    run(days=1)
+    assert [model for model in MODELS if model.objects.exists()] == [Event]
+    assert Event.objects.get().created_at > days_ago(2.1)
+
+
 @pytest.mark.parametrize("days", ["0", "-1", "soon", "1.5", "99999999"])
 def test_refuses_an_impossible_number_of_days(charge_point: ChargePoint, days: str) -> None:
     log(charge_point, days_ago(1000))
