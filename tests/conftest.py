@@ -29,8 +29,16 @@ from .servers import ServerProcess, running
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests talk to servers asynchronously and look into the database between; there is no loop to block.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+read_authorities = httpcore2.default_ssl_context
+
+
+@functools.cache
+def authorities(file: str | None, **options: Any) -> Any:
+    return read_authorities(**options)
+
+
 # Every client would read the certificates of all authorities again: longer than most tests take.
-httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
+httpcore2.default_ssl_context = lambda **options: authorities(os.environ.get("SSL_CERT_FILE"), **options)
 
 _numbers = itertools.count(1)
 
