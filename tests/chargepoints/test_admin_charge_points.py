@@ -201,7 +201,8 @@ def test_makes_a_simulated_charge_point_which_stays_one(as_staff: Client, organi
     charge_point = ChargePoint.objects.get()
     assert charge_point.is_simulated
     settings = {"description": "Desk", "security_profile": 1, "registration_status": "Accepted"}
-    as_staff.post(page(charge_point), settings)
+    formsets = {f"{name}-{count}_FORMS": 0 for name in ("connectors", "findings") for count in ("TOTAL", "INITIAL")}
+    assert as_staff.post(page(charge_point), {**settings, **formsets}).status_code == 302
     charge_point.refresh_from_db()
     assert (charge_point.description, charge_point.is_simulated) == ("Desk", True)
     assert (listed(as_staff, is_simulated__exact="1"), listed(as_staff, is_simulated__exact="0")) == ({"NEW 1"}, set())
