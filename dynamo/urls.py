@@ -20,6 +20,7 @@ from ocpp16.message_log import MessagesView
 from ocpp16.order_views import OrderView
 from ocpp16.orders import ORDERS
 from ocpp16.resources import CommandCancellationView, CommandResourceView, CommandsView
+from ocpp16.simulation_views import SimulationsView, SimulationView
 from ocpp16.views import CommandView
 
 from . import errors, health, metrics
@@ -33,6 +34,11 @@ commands = [
 orders = [
     path(f"api/v1/simulator/{name}", OrderView.as_view(endpoint=endpoint), name=name)
     for name, endpoint in ORDERS.items()
+]
+
+simulations = [
+    path("api/v1/simulator/charge-points", SimulationsView.as_view(), name="simulations"),
+    path("api/v1/simulator/charge-points/<str:charge_point_id>", SimulationView.as_view(), name="simulation"),
 ]
 
 # Nouns in the plural, with hyphens, as web addresses have them; below ocpp16/ stand the words of the reference.
@@ -107,6 +113,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     *commands,
     *orders,
+    *simulations,
     path(
         "api/v1/ocpp16/active_transactions/<str:charge_point_id>",
         ActiveTransactionsView.as_view(),

@@ -151,11 +151,10 @@ class SettingsSerializer(StrictSerializer):
         return charge_point
 
 
-class NewChargePointSerializer(SettingsSerializer):
-    """A charge point to be."""
+class IdentitySerializer(StrictSerializer):
+    """What a charge point is to be called."""
 
     charge_point_id = Text(max_length=IDENTITY_LENGTH, help_text="The last part of the URL at which it connects.")
-    password = Password(required=False, help_text="The one that the hardware has; if omitted, one is made.")
 
     def validate_charge_point_id(self, identity: str) -> str:
         try:
@@ -163,6 +162,12 @@ class NewChargePointSerializer(SettingsSerializer):
         except ValidationError as error:
             raise serializers.ValidationError(error.messages) from None
         return identity
+
+
+class NewChargePointSerializer(IdentitySerializer, SettingsSerializer):
+    """A charge point to be."""
+
+    password = Password(required=False, help_text="The one that the hardware has; if omitted, one is made.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         profile = SecurityProfile(attrs.setdefault("security_profile", SecurityProfile.BASIC))

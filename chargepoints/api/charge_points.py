@@ -108,20 +108,25 @@ class ChargePointsView(OneView, ListView[ChargePoint]):
         identity, password = values.pop("charge_point_id"), values.pop("password", None)
         if password is None and SecurityProfile(values["security_profile"]).needs_password:
             password = generate_password()
-        allowed = request.auth.allowed_charge_points
-        if allowed is not None and identity not in allowed:
-            raise BeyondKey(request.auth, f"The API key may not register {identity}.")
+        permit_registration(request.auth, identity)
         register(request.auth.organization, identity, password, values)
         address = reverse("charge_point", args=[identity])
         return Response(self.told(identity, password=password), status=201, headers={"Location": address})
 
 
-def register(organization: Any, identity: str, password: str | None, values: dict[str, Any]) -> None:
+def permit_registration(api_key: Any, identity: str) -> None:
+    """Raise BeyondKey for a key that is limited to other charge points."""
+    allowed = api_key.allowed_charge_points
+    if allowed is not None and identity not in allowed:
+        raise BeyondKey(api_key, f"The API key may not register {identity}.")
+
+
+def register(organization: Any, identity: str, password: str | None, values: dict[str, Any]) -> ChargePoint:
     """Make the charge point, or 409: whose the one is that has its identity is not told."""
     taken = Conflict("charge_point_id", "A charge point of this id exists already.")
     try:
         with transaction.atomic():
-            ChargePoint.objects.provision(organization, identity, password, **values)
+            return ChargePoint.objects.provision(organization, identity, password, **values)
     except IntegrityError:
         raise taken from None
     except ValidationError as error:

@@ -33,11 +33,12 @@ async def run_fleet(lives: Sequence[Life]) -> None:
     """Run many charge points, each with its scenario; the failure of one does not touch the others."""
     async with asyncio.TaskGroup() as group:
         for charge_point, scenario in lives:
-            group.create_task(_keep_running(charge_point, scenario))
+            group.create_task(keep_running(charge_point, scenario))
             await asyncio.sleep(SECONDS_BETWEEN_STARTS)
 
 
-async def _keep_running(charge_point: ChargePoint, scenario: str) -> None:
+async def keep_running(charge_point: ChargePoint, scenario: str) -> None:
+    """Run a charge point, and again when it has failed, until cancelled."""
     while True:
         try:
             await run(charge_point, scenario)

@@ -50,6 +50,8 @@ RESOURCES = [
     Use("events", "GET", "/events?charge_point_id={charge_point}", ""),
     Use("bulk_commands", "POST", "/commands/bulk", "", {**BULK, "charge_point_ids": ["ALPHA-CP"]}, 202),
     Use("bulk_commands", "POST", "/commands/bulk", "", {"command": "ClearCache", "payload": {}, "filter": {}}, 202),
+    Use("simulations", "POST", "/simulator/charge-points", "", {"charge_point_id": "NEW"}, 201),
+    Use("simulation", "DELETE", "/simulator/charge-points/{charge_point}", "", status=204),
     Use("me", "GET", "/me", ""),
     Use("api_keys", "GET", KEYS, ""),
     Use("api_keys", "POST", KEYS, "", NEW_KEY, 201),

@@ -14,6 +14,7 @@ from dynamo import demo, first_start, worker
 from dynamo.claims import claim_services, refuse_debug
 from dynamo.reachability import require_services
 from dynamo.server import PortInUse, check_port, serve
+from ocpp16.sandbox import Sandbox
 
 from .serve import add_address_arguments
 
@@ -45,9 +46,10 @@ class Command(BaseCommand):
         self.migrate()
         is_first = self.make_admin()
         made = self.make_demo(wants_demo or (wants_demo is None and is_first))
-        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [worker.run]
+        url = f"ws://{address}/ocpp16"
+        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [worker.run, Sandbox(url).run]
         if wants_demo is not False and demo.exists():
-            beside.append(lambda: demo.run_fleet(f"ws://{address}/ocpp16"))
+            beside.append(lambda: demo.run_fleet(url))
         if made is not None:
             beside.append(lambda: self.invite(address, made))
         serve(host, port, on_ready=lambda: self.print_addresses(address), beside=beside)

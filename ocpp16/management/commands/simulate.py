@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from ocpp16.sandbox import Sandbox
 from ocpp16.simulator.charge_point import ChargePoint
 from ocpp16.simulator.fleet import run_fleet
 from ocpp16.simulator.makes import MAKES
@@ -16,13 +18,16 @@ from ocpp16.simulator.scenarios import SCENARIOS
 class Command(BaseCommand):
     help = (
         "Run simulated charge points against any OCPP 1.6-J central system until Ctrl-C. With --count N the identities "
-        "are IDENTITY-1 to IDENTITY-N, of five makes in turn; the central system must know each."
+        "are IDENTITY-1 to IDENTITY-N, of five makes in turn; the central system must know each. With --sandbox those "
+        "that POST /api/v1/simulator/charge-points made in our own database."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--url", required=True, help="without the identity: ws://127.0.0.1:8000/ocpp16")
-        parser.add_argument("--identity", required=True)
+        who = parser.add_mutually_exclusive_group(required=True)
+        who.add_argument("--identity")
+        who.add_argument("--sandbox", action="store_true", help="those of the database, now and later")
         parser.add_argument("--password", help="for HTTP Basic authentication")
         parser.add_argument("--count", type=int, default=1)
         parser.add_argument("--scenario", choices=SCENARIOS, default="live")
@@ -41,8 +46,17 @@ class Command(BaseCommand):
             raise CommandError("--url must begin with ws:// or wss://.")
         if options["count"] < 1 or not 0.01 <= options["speed"] <= 1000:
             raise CommandError("--count must be at least 1, and --speed between 0.01 and 1000.")
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(self.simulate(options))
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(self.run_sandbox(options["url"]) if options["sandbox"] else self.simulate(options))
+
+    async def run_sandbox(self, url: str) -> None:
+        """Run the sandbox until SIGINT or SIGTERM; either lets it store what must outlast it."""
+        running = asyncio.current_task()
+        assert running is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+        self.stdout.write("Dynamo simulates the charge points of the sandbox.")
+        self.stdout.flush()
+        await Sandbox(url).run()
 
     async def simulate(self, options: dict[str, Any]) -> None:
         count, identity = options["count"], options["identity"]
