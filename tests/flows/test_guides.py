@@ -14,6 +14,7 @@ START = "Start"
 OTHERS = {
     "README.md": ("A session of five commands",),
     "docs/resources.md": (),
+    "docs/sandbox.md": (),
     "docs/webhooks.md": ("An endpoint",),
 }
 
