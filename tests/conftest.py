@@ -57,8 +57,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest unit first, so that both processes end at the same time."""
+    """The longest unit first, so that both processes end at the same time; what services cannot touch only once."""
     items.sort(key=lambda item: unit(item.nodeid) != "heavy")
+    for item in items:
+        if os.environ.get("DATABASE_URL") and item.get_closest_marker("without_services") and not uses_database(item):
+            item.add_marker(pytest.mark.skip(reason="knows nothing of services; unset DATABASE_URL"))
+
+
+def uses_database(item: pytest.Item) -> bool:
+    return not {"db", "transactional_db"}.isdisjoint(item.fixturenames)
 
 
 @pytest.fixture(scope="session")

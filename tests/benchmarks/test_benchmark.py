@@ -23,7 +23,7 @@ LOADS = {
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("setup", LOADS)
+@pytest.mark.parametrize("setup", [pytest.param("embedded", marks=pytest.mark.without_services), "production"])
 def test_reports_what_was_measured(setup: str, tmp_path: Path) -> None:
     if setup == "production" and (missing() or not os.environ.get("DATABASE_URL")):
         pytest.skip("needs PostgreSQL and Redis")

@@ -16,6 +16,8 @@ import pytest
 
 from .project import BASE_PYTHON, ROOT, Project
 
+pytestmark = pytest.mark.without_services
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:

@@ -26,6 +26,8 @@ from tests.manual import MANUAL
 from .project import ROOT
 from .test_settings import manage
 
+pytestmark = pytest.mark.without_services
+
 INSTRUCTIONS = [
     line.split(" ", 1) for line in (ROOT / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")
 ]

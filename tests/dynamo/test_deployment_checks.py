@@ -15,6 +15,8 @@ from tests.servers import ServerProcess
 
 from .test_settings import manage
 
+pytestmark = pytest.mark.without_services
+
 PRODUCTION = {
     "DYNAMO_SECRET_KEY": "8f0c3a5e7d1b92460e8f7c6d5b4a39281706f5e4d3c2b1a0998877665f4e3d2c",
     "DYNAMO_ALLOWED_HOSTS": "csms.example.com",

@@ -18,13 +18,13 @@ from tests.charge_point import ChargePointClient
 from tests.full_disk import START, Ledger, fill, small_disk
 from tests.servers import ROOT, ServerProcess
 
+pytestmark = pytest.mark.without_services
+
 CONNECTORS = 10
 
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    if os.environ.get("DATABASE_URL"):
-        pytest.skip("is about SQLite; unset DATABASE_URL")
     with small_disk(16) as folder:
         yield folder
 

@@ -19,6 +19,8 @@ from tests.servers import ServerProcess, free_port, running
 
 from .test_settings import manage
 
+pytestmark = pytest.mark.without_services
+
 Usage = namedtuple("Usage", "total used free")
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from .project import ROOT
 
+pytestmark = pytest.mark.without_services
+
 OURS = ("DATABASE_URL", "REDIS_URL")
 
 

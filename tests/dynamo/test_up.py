@@ -22,6 +22,8 @@ from tests.servers import free_port
 from .project import ROOT
 from .test_settings import OURS
 
+pytestmark = pytest.mark.without_services
+
 SECONDS = 60
 PASSWORD = re.compile(r"password: (\S+)")
 API_KEY = re.compile(r"dyn_live_[\w-]{40}")

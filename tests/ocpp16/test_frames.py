@@ -13,6 +13,8 @@ from ocpp16 import frames
 from ocpp16.frames import Call, CallError, CallResult, Malformed
 from ocpp16.payloads import CHARGE_POINT_ACTIONS, COMMAND_ACTIONS
 
+pytestmark = pytest.mark.without_services
+
 storable_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 message_ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=36)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | storable_text

@@ -20,6 +20,8 @@ from ocpp16.simulator.memory import recollect, restore
 from tests.conftest import eventually
 from tests.ocpp16.central_system import DEADLINE, running_central_system, simulated, start
 
+pytestmark = pytest.mark.without_services
+
 ONE_CONNECTOR, TWO_CONNECTORS, SINGLE_PHASE, RAPID, HIGH_POWER = MAKES
 
 

@@ -14,6 +14,8 @@ from ocpp16.simulator.makes import MAKES
 from ocpp16.simulator.orders import VENDOR_ID
 from tests.ocpp16.central_system import CentralSystem, simulated
 
+pytestmark = pytest.mark.without_services
+
 
 @pytest.fixture
 async def charge_point(central_system: CentralSystem) -> AsyncIterator[ChargePoint]:

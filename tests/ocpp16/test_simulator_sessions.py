@@ -11,6 +11,8 @@ from ocpp.v16 import call
 from ocpp16.simulator.makes import MAKES, parse_time
 from tests.ocpp16.central_system import CentralSystem, simulated, start
 
+pytestmark = pytest.mark.without_services
+
 ONE_CONNECTOR, TWO_CONNECTORS, SINGLE_PHASE, RAPID, HIGH_POWER = MAKES
 ENERGY = "Energy.Active.Import.Register"
 

@@ -15,6 +15,8 @@ from ocpp16.simulator.errands import next_version
 from ocpp16.simulator.makes import MAKES
 from tests.ocpp16.central_system import CentralSystem, running_central_system, simulated, start
 
+pytestmark = pytest.mark.without_services
+
 ONE_CONNECTOR, TWO_CONNECTORS, SINGLE_PHASE, RAPID, HIGH_POWER = MAKES
 
 

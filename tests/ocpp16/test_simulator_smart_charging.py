@@ -12,6 +12,8 @@ from ocpp16.simulator.charge_point import ChargePoint
 from ocpp16.simulator.makes import MAKES
 from tests.ocpp16.central_system import CentralSystem, profile, simulated, start
 
+pytestmark = pytest.mark.without_services
+
 ONE_CONNECTOR, TWO_CONNECTORS, SINGLE_PHASE, RAPID, HIGH_POWER = MAKES
 
 
