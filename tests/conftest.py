@@ -22,7 +22,7 @@ from django.test import TransactionTestCase
 from apikeys import clock
 
 from .charge_point import ChargePointClient
-from .scheduling import Scheduler, unit
+from .scheduling import Scheduler, order, unit
 from .servers import ServerProcess, running
 
 # A shell's background job ignores SIGINT, and so would every process that the tests start and interrupt.
@@ -57,9 +57,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest unit first, so that both processes end at the same time; what services cannot touch only once."""
-    items.sort(key=lambda item: unit(item.nodeid) != "heavy")
+    items.sort(key=lambda item: order(item.nodeid))
     for item in items:
+        if unit(item.nodeid) == "heavy":
+            item.add_marker("heavy")
         if os.environ.get("DATABASE_URL") and item.get_closest_marker("without_services") and not uses_database(item):
             item.add_marker(pytest.mark.skip(reason="knows nothing of services; unset DATABASE_URL"))
 

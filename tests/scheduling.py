@@ -5,12 +5,28 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 # They load the machine, or have a limit of time, and so run one after another.
-HEAVY = ("tests/deployed/", "tests/benchmarks/")
+HEAVY = (
+    "tests/benchmarks/",
+    "tests/deployed/test_disk_full.py",
+    "tests/deployed/test_floods.py",
+    "tests/deployed/test_large_stop.py",
+    "tests/deployed/test_postgresql_faults.py",
+    "tests/deployed/test_reconnect_storm.py",
+    "tests/deployed/test_redis_faults.py",
+    "tests/deployed/test_webhooks.py",
+)
+# The others of these wait more than they work, some for a minute: first, so that neither process ends with them alone.
+SLOW = "tests/deployed/"
 
 
 def unit(node_id: str) -> str:
     """What one process runs from beginning to end: a file, whose tests share servers, or all that is heavy."""
     return "heavy" if node_id.startswith(HEAVY) else node_id.partition("::")[0]
+
+
+def order(node_id: str) -> int:
+    """The longest units first, so that both processes end at the same time."""
+    return 0 if unit(node_id) == "heavy" else 1 if node_id.startswith(SLOW) else 2
 
 
 class Scheduler(LoadScopeScheduling):
