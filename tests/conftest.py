@@ -22,6 +22,7 @@ from django.test import TransactionTestCase
 from apikeys import clock
 
 from .charge_point import ChargePointClient
+from .databases import commit_in_memory, spare_the_disk
 from .scheduling import Scheduler, order, unit
 from .servers import ServerProcess, running
 
@@ -95,6 +96,14 @@ class Servers:
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Without the pool: a connection belongs to its asyncio task, and no test gives back those of its tasks."""
     connection.settings_dict["OPTIONS"].pop("pool", None)
+    spare_the_disk(connection.settings_dict)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock():
+            commit_in_memory(connection)
 
 
 @pytest.fixture(scope="session", autouse=True)

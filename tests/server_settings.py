@@ -8,7 +8,10 @@ from django.core.signals import request_started
 from dynamo.settings import *  # noqa: F403
 from dynamo.settings import DATABASES
 
+from .databases import spare_the_disk
+
 DATABASES["default"]["NAME"] = os.environ["TEST_DATABASE_NAME"]
+spare_the_disk(DATABASES["default"])
 # The receivers of the tests' webhooks are here.
 DYNAMO_WEBHOOK_PRIVATE_ADDRESSES = True
 DYNAMO_WEBHOOK_RETRY_SECONDS = 0.1
