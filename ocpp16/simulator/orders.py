@@ -54,10 +54,10 @@ def plug_in(charge_point: ChargePoint, arguments: dict[str, Any]) -> Errand | No
     """A vehicle is plugged in, and stays until it is unplugged; with an id tag, that is presented at once."""
     connector = connector_of(charge_point, arguments)
     id_tag = given(arguments, "idTag", str) if "idTag" in arguments else None
+    if connector.status in ("Faulted", "Unavailable"):
+        raise Refused(f"The connector is {connector.status}.")
     if connector.vehicle is not None:
         raise Refused("A vehicle is plugged in already.")
-    if connector.status not in ("Available", "Preparing", "Reserved"):
-        raise Refused(f"The connector is {connector.status}.")
     vehicle = charge_point.arriving_vehicle()
     vehicle.stays = True
     connector.plug_in(vehicle)
