@@ -96,7 +96,9 @@ class ApiKeyAdmin(TenantAdmin):
     """Keys are revoked, not deleted: the command log says whose command it was."""
 
     form = ApiKeyForm
-    list_display = ["name", "organization", "state_chip", "prefix", "scope_list", "expires_at", "last_used_at"]
+    list_display = [
+        *("name", "organization", "state_chip", "prefix", "scope_list", "limit_list", "expires_at", "last_used_at"),
+    ]
     list_filter = [StateFilter, "is_test", OrganizationFilter]
     list_select_related = ["organization"]
     search_fields = ["name", "prefix"]
@@ -213,3 +215,15 @@ class ApiKeyAdmin(TenantAdmin):
     @admin.display(description="scopes")
     def scope_list(self, api_key: Any) -> str:
         return ", ".join(api_key.scopes) or "none"
+
+    @admin.display(description="limits")
+    def limit_list(self, api_key: Any) -> str:
+        lists = {
+            "commands": api_key.allowed_commands,
+            "charge points": api_key.allowed_charge_points,
+            "addresses": api_key.allowed_addresses,
+        }
+        told = [f"{name}: {len(items)}" for name, items in lists.items() if items is not None]
+        if api_key.requests_per_minute is not None:
+            told.append(f"requests a minute: {api_key.requests_per_minute}")
+        return ", ".join(told) or "none"

@@ -61,7 +61,7 @@ class EventAdmin(ReadOnlyAdmin):
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
     """What was and is to be delivered; it can be asked for again."""
 
-    list_display = ["created_at", "event_type", "charge_point", "endpoint", "state_chip", "answered", "next_attempt_at"]
+    list_display = ["created_at", "event_type", "state_chip", "answered", "charge_point", "endpoint", "next_attempt_at"]
     list_filter = ["state", EndpointOrganizationFilter, EndpointFilter, ChargePointFilter]
     list_select_related = ["event", "endpoint", "charge_point"]
     change_form_template = "admin/chargepoints/webhookdelivery/change_form.html"

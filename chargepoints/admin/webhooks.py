@@ -215,4 +215,4 @@ class WebhookEndpointAdmin(TenantAdmin):
     @admin.display(description="deliveries")
     def history(self, endpoint: Any) -> SafeString:
         deliveries = reverse("admin:chargepoints_webhookdelivery_changelist")
-        return format_html('<a href="{}?endpoint={}">Deliveries</a>', deliveries, endpoint.pk)
+        return format_html('<a href="{}?endpoint={}">One by one</a>', deliveries, endpoint.pk)

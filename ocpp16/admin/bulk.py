@@ -20,7 +20,7 @@ from ocpp16.models import BulkCommand, BulkTarget, Command
 @admin.register(BulkCommand)
 class BulkCommandAdmin(ReadOnlyAdmin):
     actions = ["stop"]
-    list_display = ["created_at", "organization", "action", "total", "state_chip", "reason", "api_key"]
+    list_display = ["created_at", "action", "state_chip", "total", "reason", "organization", "api_key"]
     list_filter = ["state", OrganizationFilter]
     list_select_related = ["organization", "api_key"]
     fields = [
