@@ -6,15 +6,22 @@ CLAIM = """
         AND (expires_at IS NULL OR expires_at > statement_timestamp())
     RETURNING id, charge_point_id, action, payload, sent_at
 """
+# With the event that tells of it: a transaction of several statements would take four round trips.
 END = """
-    UPDATE ocpp16_command AS command
-    SET state = ended.state, ended_at = statement_timestamp(), response = ended.response,
-        error_code = ended.error_code, error_description = ended.error_description,
-        error_details = ended.error_details, response_time_ms = ended.response_time_ms
-    FROM jsonb_to_recordset(%s) AS ended (
-        id uuid, state text, response jsonb, error_code text, error_description text, error_details jsonb,
-        response_time_ms integer
+    WITH ended AS (
+        UPDATE ocpp16_command AS command
+        SET state = given.state, ended_at = statement_timestamp(), response = given.response,
+            error_code = given.error_code, error_description = given.error_description,
+            error_details = given.error_details, response_time_ms = given.response_time_ms
+        FROM jsonb_to_recordset(%s) AS given (
+            id uuid, state text, response jsonb, error_code text, error_description text, error_details jsonb,
+            response_time_ms integer, event jsonb
+        )
+        WHERE command.id = given.id AND command.state IN ('queued', 'sent')
+        RETURNING command.id, command.charge_point_id, given.event
+    ), told AS (
+        INSERT INTO chargepoints_outboxevent (uuid, charge_point_id, type, data)
+        SELECT (event ->> 'uuid')::uuid, charge_point_id, event ->> 'type', event -> 'data' FROM ended
     )
-    WHERE command.id = ended.id AND command.state IN ('queued', 'sent')
-    RETURNING command.id
+    SELECT id FROM ended
 """

@@ -29,6 +29,7 @@ UPDATED = {
     "InstallVerificationFailed": False,
     "InvalidSignature": False,
 }
+COMMAND_END = ("state", "is_late", "response", "error_code", "error_description", "response_time_ms")
 
 
 class Reported(NamedTuple):
@@ -159,18 +160,16 @@ def security_event(event: SecurityEvent) -> Happened:
     return Happened(event.charge_point_id, EventType.SECURITY_EVENT, data)
 
 
-def command_ended(command: Any) -> list[Happened]:
-    """The end of a row of the command log; one too many for its charge point never began."""
-    if command.state == "rate_limited":
+def command_ended(command: Any, values: Mapping[str, Any]) -> list[Happened]:
+    """The end of a row of the command log, with the values that it gets; one too many never began."""
+    end = {name: values[name] if name in values else getattr(command, name) for name in COMMAND_END}
+    if end["state"] == "rate_limited":
         return []
     data = {
         "command_id": command.pk,
         "command": command.action,
-        "state": command.state,
-        "is_late": command.is_late,
-        "response": command.response,
-        "error_code": command.error_code or None,
-        "error_description": command.error_description or None,
-        "response_time_ms": command.response_time_ms,
+        **end,
+        "error_code": end["error_code"] or None,
+        "error_description": end["error_description"] or None,
     }
     return [Happened(command.charge_point_id, EventType.COMMAND_COMPLETED, data)]

@@ -172,8 +172,8 @@ class Command(models.Model):
         with transaction.atomic():
             if not rows.filter(pk=self.pk).update(**values):
                 return False
+            OutboxEvent.objects.record(happened.command_ended(self, values))
             self._assign(values)
-            OutboxEvent.objects.record(happened.command_ended(self))
         return True
 
     def _assign(self, values: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -17,7 +16,7 @@ from django.db.models.functions import Now
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.database import insert_rows
-from chargepoints.models import OutboxEvent, happened
+from chargepoints.models import happened
 from chargepoints.models.charge_point import RegistrationStatus
 
 from .. import payloads, statements
@@ -71,6 +70,12 @@ class Claim:
     command: Command | None = None
 
 
+def event_of(command: Command, values: dict[str, Any]) -> dict[str, Any]:
+    """What tells of an answer, as statements.END takes it."""
+    (event,) = happened.command_ended(command, values)
+    return {"uuid": uuid.uuid4(), "type": event.type, "data": event.data}
+
+
 class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
     def unfinished(self) -> CommandQuerySet:
         return self.filter(state__in=UNFINISHED)
@@ -113,20 +118,18 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
 
     def end_all(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
         """Move unfinished commands without a secret to their ends, each by its values; left out is who had another."""
+        # What a claim has not read is not asked for.
+        full = [(command, UNANSWERED | values) for command, values in ends]
         if connection.vendor != "postgresql":
             with transaction.atomic():
-                return {command.pk for command, values in ends if command.end(**values)}
-        full = [(command, UNANSWERED | values) for command, values in ends]
-        rows = [{**values, "id": str(command.pk)} for command, values in full]
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(statements.END, [json.dumps(rows)])
-                ended = {pk for (pk,) in cursor.fetchall()}
-            for command, values in full:
-                if command.pk in ended:
-                    command._assign(values)
-            told = (happened.command_ended(command) for command, _ in ends if command.pk in ended)
-            OutboxEvent.objects.record(chain.from_iterable(told))
+                return {command.pk for command, values in full if command.end(**values)}
+        rows = [{**values, "id": command.pk, "event": event_of(command, values)} for command, values in full]
+        with connection.cursor() as cursor:
+            cursor.execute(statements.END, [json.dumps(rows, default=str)])
+            ended = {pk for (pk,) in cursor.fetchall()}
+        for command, values in full:
+            if command.pk in ended:
+                command._assign(values)
         return ended
 
     def sent_within(self, charge_points: Collection[int], seconds: float) -> dict[int, list[float]]:
