@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -51,6 +51,9 @@ WORTH_COPYING = 5
 PATIENCE_SECONDS = 0.01
 
 
+Batch = list[tuple[T, asyncio.Future[None]]]
+
+
 class Together(Generic[T]):
     """Does one kind of work for all who ask meanwhile: a thread and a transaction for many, not for each.
 
@@ -59,33 +62,39 @@ class Together(Generic[T]):
 
     def __init__(self, work: Callable[[list[T]], None], threads: ThreadPoolExecutor, size: int) -> None:
         self._work, self._threads, self._size = work, threads, size
-        self._free = threads._max_workers
-        self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def do(self, member: T) -> None:
         """Have the work done for it, with all that the same turn of the loop brings, or later."""
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._start_anew(loop)
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((member, done))
         loop.call_soon(self._begin)
         with working.track_inprogress():
             await done
 
+    def _start_anew(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Forget the loop before this one: what it has left waits for nothing, and does not end here."""
+        self._loop = loop
+        self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
+        self._running: set[object] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
     def _begin(self, *, is_late: bool = False) -> None:
         """Begin a batch; a small one beside another only where that takes long, for soon there may be more."""
-        if not self._free or not self._waiting:
+        if len(self._running) == self._threads._max_workers or not self._waiting:
             return
-        if self._tasks and len(self._waiting) < self._size // 4 and not is_late:
+        if self._running and len(self._waiting) < self._size // 4 and not is_late:
             self._begin_later()
             return
-        self._free -= 1
         batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
-        # In nobody's name.
-        task = asyncio.get_running_loop().create_task(self._run(batch), context=Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        token = object()
+        self._running.add(token)
+        # In nobody's name. A task would take two more turns of the loop.
+        work = partial(self._run, token, batch, asyncio.get_running_loop(), time.monotonic())
+        self._threads.submit(Context().run, work)
 
     def _begin_later(self) -> None:
         def begin() -> None:
@@ -95,14 +104,18 @@ class Together(Generic[T]):
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, begin)
 
-    async def _run(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
+    def _run(self, token: object, batch: Batch[T], loop: asyncio.AbstractEventLoop, asked_at: float) -> None:
+        """In a thread."""
         failure: BaseException | None = None
         try:
-            await _in_thread(self._threads, self._work, [member for member, _ in batch])
+            _run(asked_at, self._work, [member for member, _ in batch])
         except BaseException as error:
             failure = error
-        self._free += 1
-        self._tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(self._end, token, batch, failure, context=Context())
+
+    def _end(self, token: object, batch: Batch[T], failure: BaseException | None) -> None:
+        self._running.discard(token)
         for _, done in batch:
             if not done.done():  # nobody waits any more
                 done.set_exception(failure) if failure is not None else done.set_result(None)
