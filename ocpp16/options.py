@@ -35,10 +35,9 @@ class Options(NamedTuple):
     def of(cls, request: Request) -> Options:
         """What the Prefer header (RFC 7240) and the query ask for; raises ValidationError about the query."""
         preferred = preferences(request.META.get("HTTP_PREFER", ""))
-        wait, query = preferred.get("wait", ""), DeliveryQuery(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
+        wait, asked = preferred.get("wait", ""), request.query_params.dict()
         seconds = min(int(wait), LONGEST_WAIT) if WAIT.fullmatch(wait) else None
-        return cls(seconds, "respond-async" in preferred, query.validated_data.get("expires_at"))
+        return cls(seconds, "respond-async" in preferred, kept_until(asked) if asked else None)
 
     def check(self, action: str, payload: dict[str, Any]) -> None:
         """Raise ValidationError for what must not be kept for later."""
@@ -62,6 +61,13 @@ class Options(NamedTuple):
         """What Preference-Applied answers."""
         wait = [] if self.seconds is None else [f"wait={self.seconds:.0f}"]
         return ", ".join([*(["respond-async"] if self.is_async else []), *wait])
+
+
+def kept_until(asked: dict[str, str]) -> datetime | None:
+    """What the query asks for; raises ValidationError."""
+    query = DeliveryQuery(data=asked)
+    query.is_valid(raise_exception=True)
+    return query.validated_data.get("expires_at")
 
 
 def preferences(header: str) -> dict[str, str]:
