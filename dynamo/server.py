@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import resource
@@ -157,6 +158,12 @@ def allow_many_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def set_start_aside() -> None:
+    """Have the search for garbage pass over what the start has made: to go through it stops every socket."""
+    gc.collect()
+    gc.freeze()
+
+
 def check_port(host: str, port: int) -> None:
     """Raise PortInUse if another process listens there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -202,6 +209,7 @@ def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     connections.close_all()  # this thread asks the database no more, and would keep a connection
     server = Server(import_string(application), host, port, on_ready, beside)
+    set_start_aside()
     server.run()
     close_pools()
     if server.failure:
