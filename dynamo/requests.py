@@ -161,3 +161,6 @@ class RequestFactory(HTTPFactory):
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = Request
         return protocol
+
+    def log(self, request: Any) -> None:
+        """Nothing: Twisted's line of each request would go nowhere. The access log is dynamo/middleware.py's."""
