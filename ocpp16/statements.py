@@ -1,9 +1,10 @@
-"""Statements of PostgreSQL's that the ORM has no words for, for many commands at once."""
+"""Statements that the ORM has no words for, for many commands at once; the last is for PostgreSQL alone."""
 
+NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"}
 CLAIM = """
-    UPDATE ocpp16_command SET state = 'sent', sent_at = statement_timestamp()
-    WHERE id = ANY(%s) AND state = 'queued' AND action <> ALL(%s)
-        AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    UPDATE ocpp16_command SET state = 'sent', sent_at = {now}
+    WHERE id IN ({ids}) AND state = 'queued' AND action NOT IN ({secret})
+        AND (expires_at IS NULL OR expires_at > {now})
     RETURNING id, charge_point_id, action, payload, sent_at
 """
 # With the event that tells of it: a transaction of several statements would take four round trips.

@@ -13,7 +13,6 @@ from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.database import insert_rows
 from chargepoints.models import happened
@@ -103,17 +102,13 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
 
     def claim_all(self, claims: list[Claim]) -> None:
         """Take these queued commands for sending; without a command stays whose has ended, or must be claimed alone."""
-        by_id, secret = {claim.command_id: claim for claim in claims}, payloads.SECRET_ACTIONS
-        if connection.vendor == "postgresql":
-            for command in self.raw(statements.CLAIM, [list(by_id), secret]):
-                by_id[command.pk].command = command
+        if not connection.features.can_return_columns_from_insert:  # SQLite before 3.35
             return
-        with transaction.atomic():
-            queued = list(self.unexpired().filter(pk__in=by_id, state=State.QUEUED).exclude(action__in=secret))
-            taken, sent_at = self.filter(pk__in=[command.pk for command in queued]), now()
-            taken.update(state=State.SENT, sent_at=sent_at)
-        for command in queued:
-            command.sent_at = sent_at
+        by_id, secret = {claim.command_id: claim for claim in claims}, payloads.SECRET_ACTIONS
+        ids = [self.model._meta.pk.get_db_prep_value(pk, connection) for pk in by_id]
+        places = {"ids": ", ".join(["%s"] * len(ids)), "secret": ", ".join(["%s"] * len(secret))}
+        statement = statements.CLAIM.format(now=statements.NOW[connection.vendor], **places)
+        for command in self.raw(statement, [*ids, *secret]):
             by_id[command.pk].command = command
 
     def end_all(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
