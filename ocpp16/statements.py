@@ -1,4 +1,4 @@
-"""Statements that the ORM has no words for, for many commands at once; the last is for PostgreSQL alone."""
+"""Statements that the ORM has no words for, or writes slowly."""
 
 NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"}
 CLAIM = """
@@ -26,3 +26,9 @@ END = """
     )
     SELECT id FROM ended
 """
+END_EACH = f"""
+    UPDATE ocpp16_command
+    SET state = %s, response = %s, error_code = %s, error_description = %s, error_details = %s, response_time_ms = %s,
+        ended_at = {NOW["sqlite"]}
+    WHERE id = %s AND state IN ('queued', 'sent')
+"""  # noqa: S608  a name of our own

@@ -16,9 +16,8 @@ from apikeys.models import ApiKey
 from chargepoints.models import ChargePoint, OutboxEvent, Transaction, happened
 
 from .. import metrics, payloads
-from .command_queryset import KEPT, REMOTE_START_WINDOW, UNFINISHED, CommandQuerySet, State
+from .command_queryset import ANSWERED, KEPT, REMOTE_START_WINDOW, UNFINISHED, CommandQuerySet, State
 
-ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
 LONGEST_TOLD = 16 * 1024
 
 

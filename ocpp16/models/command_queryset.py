@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.database import insert_rows
-from chargepoints.models import happened
+from chargepoints.models import OutboxEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
 
 from .. import payloads, statements
@@ -46,6 +46,7 @@ NEW = (
     "error_code",
     "error_description",
 )
+ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
 UNANSWERED = {"is_late": False, "response": None, "error_code": "", "error_description": "", "error_details": None}
 
 
@@ -115,16 +116,33 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
         """Move unfinished commands without a secret to their ends, each by its values; left out is who had another."""
         # What a claim has not read is not asked for.
         full = [(command, UNANSWERED | values) for command, values in ends]
-        if connection.vendor != "postgresql":
-            with transaction.atomic():
-                return {command.pk for command, values in full if command.end(**values)}
-        rows = [{**values, "id": command.pk, "event": event_of(command, values)} for command, values in full]
-        with connection.cursor() as cursor:
-            cursor.execute(statements.END, [json.dumps(rows, default=str)])
-            ended = {pk for (pk,) in cursor.fetchall()}
+        ended = self._end_together(full) if connection.vendor == "postgresql" else self._end_each(full)
         for command, values in full:
             if command.pk in ended:
                 command._assign(values)
+        return ended
+
+    def _end_together(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
+        rows = [{**values, "id": command.pk, "event": event_of(command, values)} for command, values in ends]
+        with connection.cursor() as cursor:
+            cursor.execute(statements.END, [json.dumps(rows, default=str)])
+            return {pk for (pk,) in cursor.fetchall()}
+
+    def _end_each(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
+        fields: list[Any] = [self.model._meta.get_field(name) for name in (*ANSWERED, "id")]
+        ended, told = set(), []
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                for command, values in ends:
+                    row = {**values, "id": command.pk}
+                    cursor.execute(
+                        statements.END_EACH,
+                        [field.get_db_prep_save(row[field.name], connection) for field in fields],
+                    )
+                    if cursor.rowcount:
+                        ended.add(command.pk)
+                        told += happened.command_ended(command, values)
+            OutboxEvent.objects.record(told)
         return ended
 
     def sent_within(self, charge_points: Collection[int], seconds: float) -> dict[int, list[float]]:
