@@ -48,7 +48,7 @@ def enter_environment(arguments: list[str]) -> None:
     """Return inside an environment with what the command needs, re-executing the process there if it must."""
     if os.environ.get("DYNAMO_NO_BOOTSTRAP", "") not in ("", "0"):
         return
-    wanted = requirements(with_development=arguments[1:2] in (["test"], ["benchmark"]))
+    wanted = requirements(with_development=arguments[1:2] in (["test"], ["benchmark"], ["clients"]))
     try:
         if in_other_environment():
             refuse_what_is_missing(wanted)

@@ -52,8 +52,8 @@ def test_installs_nothing_at_the_next_start(made: Project) -> None:
     assert (started.stdout, started.stderr) == (f"1.0 {made.environment} up\n", "")
 
 
-@pytest.mark.parametrize("command", ["test", "benchmark"])
-def test_adds_the_development_requirements_for_tests_and_benchmarks(copy: Project, command: str) -> None:
+@pytest.mark.parametrize("command", ["test", "benchmark", "clients"])
+def test_adds_the_development_requirements_for_what_developers_run(copy: Project, command: str) -> None:
     assert not list(copy.environment.glob("lib/python3*/site-packages/extra.py"))
     assert copy.run(command).returncode == 0
     assert list(copy.environment.glob("lib/python3*/site-packages/extra.py"))
