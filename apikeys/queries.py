@@ -22,6 +22,8 @@ class StrictQueryView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if request.method not in self.allowed_methods:
+            self.http_method_not_allowed(request)
         known = set(self.parameters()) if request.method in SAFE_METHODS else set()
         problems = {shown(name): problem_of(values) for name, values in request.query_params.lists()}
         problems |= {shown(name): "Unknown parameter." for name in request.query_params if name not in known}
