@@ -99,6 +99,13 @@ class Operation:
             needed = f"Requires the scope {' and '.join(f'`{scope}`' for scope in self.scopes)}."
             self.described["description"] = f"{self.described.get('description', '')}\n\n{needed}".lstrip()
 
+    def describe_query(self) -> None:
+        """A parameter that is given holds something."""
+        for parameter in self.described.get("parameters", []):
+            schema = parameter.get("schema", {})
+            if parameter.get("in") == "query" and schema.get("type") == "string" and "format" not in schema:
+                schema.setdefault("minLength", 1)
+
     def describe_answers(self) -> None:
         for status, response in self.responses.items():
             if status.startswith("2"):
@@ -164,6 +171,7 @@ def describe_operations(result: Json, **kwargs: Any) -> Json:
     for operation in operations(result):
         expected = operation.expected_errors()
         operation.describe_scopes()
+        operation.describe_query()
         operation.describe_answers()
         for status in expected:
             name = operation.error_name(status)
@@ -176,6 +184,9 @@ def describe_operations(result: Json, **kwargs: Any) -> Json:
         "responses": dict(sorted(errors.items())),
     }
     result["components"] |= components
+    for name, schema in result["components"]["schemas"].items():
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False  # unknown members are refused
     result["components"]["schemas"]["Error"] = ENVELOPE
     return result
 

@@ -137,6 +137,15 @@ def test_describes_orders_as_commands_of_simulated_charge_points(document: Any, 
     assert described["tags"] == ["Simulator"]
 
 
+def test_describes_that_unknown_members_and_empty_parameters_are_refused(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["ResetRequest"]["additionalProperties"] is False
+    assert "additionalProperties" not in schemas["ResetAnswer"]  # which may gain some
+    parameters = document["paths"]["/api/v1/id-tags"]["get"]["parameters"]
+    (described,) = [each["schema"] for each in parameters if each["name"] == "starts_with"]
+    assert described["minLength"] == 1
+
+
 def test_describes_null_and_anything_as_json_schema_does(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
     assert "nullable" not in json.dumps(document)
