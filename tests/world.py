@@ -130,7 +130,8 @@ def of_webhooks(charge_point: ChargePoint, mark: str) -> list[Any]:
     of_it: dict[str, Any] = {"organization": charge_point.organization}
     url = f"https://{mark}.example/"
     endpoint, _ = WebhookEndpoint.objects.register(charge_point.organization, url, ["*"], f"{mark}{HOSTILE}")
-    event = Event.objects.create(**of_it, charge_point=charge_point, type="security.event", data={"type": HOSTILE})
+    data = {"type": HOSTILE, "timestamp": "2024-03-10T15:57:00Z"}
+    event = Event.objects.create(**of_it, charge_point=charge_point, type="security.event", data=data)
     attempt = {"started_at": "", "status_code": 500, "error": None, "answer": f"{mark}{HOSTILE}", "duration_ms": 1}
     delivery = WebhookDelivery.objects.create(
         endpoint=endpoint, event=event, charge_point=charge_point, attempts=[attempt]
