@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -53,3 +54,16 @@ def problem_of(values: list[str]) -> str:
     if len(values) > 1:
         return "Must be given once."
     return "" if values[0] else "Must not be empty."
+
+
+def page_of(name: str, rows: QuerySet[Any], query: dict[str, Any]) -> dict[str, Any]:
+    """A page of a list as every list says it."""
+    page, per_page = query["page"], query["per_page"]
+    start = (page - 1) * per_page
+    total = rows.count()
+    return {
+        name: rows[start : start + per_page] if start < total else [],
+        "total": total,
+        "page": page,
+        "per_page": per_page,
+    }

@@ -17,7 +17,7 @@ from .authentication import REFUSED
 from .examples import API_KEY, API_KEYS, KEY, ME, NEW_API_KEY, ROTATION
 from .fields import PageQuery
 from .models import AlreadyRevoked, ApiKey
-from .queries import StrictQueryView
+from .queries import StrictQueryView, page_of
 from .scopes import ANY_KEY, READ_API_KEYS, WRITE_API_KEYS
 from .serializers import (
     ApiKeySerializer,
@@ -113,13 +113,9 @@ class ApiKeysView(OfKeys):
         examples=[API_KEYS],
     )
     def get(self, request: Request) -> Response:
-        query = self.asked()
-        page, per_page = query["page"], query["per_page"]
-        found, start = self.get_queryset(), (page - 1) * per_page
-        total = found.count()
-        rows = map(self.shown, found[start : start + per_page]) if start < total else ()
-        body = {"api_keys": list(rows), "total": total, "page": page, "per_page": per_page}
-        return Response(ApiKeysSerializer(body).data)
+        page = page_of("api_keys", self.get_queryset(), self.asked())
+        page["api_keys"] = [self.shown(row) for row in page["api_keys"]]
+        return Response(ApiKeysSerializer(page).data)
 
     @extend_schema(
         operation_id="create_api_key",

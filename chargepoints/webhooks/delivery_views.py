@@ -9,6 +9,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys.queries import page_of
+
 from ..models import WebhookDelivery
 from . import examples
 from .serializers import (
@@ -19,7 +21,7 @@ from .serializers import (
     ResendSerializer,
     ResentSerializer,
 )
-from .views import TAGS, WebhookView, page_of
+from .views import TAGS, WebhookView
 
 
 class ResendSinceView(WebhookView):

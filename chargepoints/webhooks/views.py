@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
@@ -14,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from apikeys.fields import PageQuery
-from apikeys.queries import StrictQueryView
+from apikeys.queries import StrictQueryView, page_of
 from apikeys.scopes import WRITE_WEBHOOKS
 
 from ..api.views import refuse_limited
@@ -59,19 +58,6 @@ class WebhookView(OfOrganization, StrictQueryView, GenericAPIView[Any]):
 
 def with_secret(endpoint: WebhookEndpoint, secret: str) -> dict[str, Any]:
     return {**EndpointSerializer(endpoint).data, "secret": secret}
-
-
-def page_of(name: str, rows: QuerySet[Any], query: dict[str, Any]) -> dict[str, Any]:
-    """A page of a list as every list says it."""
-    page, per_page = query["page"], query["per_page"]
-    start = (page - 1) * per_page
-    total = rows.count()
-    return {
-        name: rows[start : start + per_page] if start < total else [],
-        "total": total,
-        "page": page,
-        "per_page": per_page,
-    }
 
 
 class EndpointsView(WebhookView):
