@@ -225,5 +225,5 @@ class ApiKeyAdmin(TenantAdmin):
         }
         told = [f"{name}: {len(items)}" for name, items in lists.items() if items is not None]
         if api_key.requests_per_minute is not None:
-            told.append(f"requests a minute: {api_key.requests_per_minute}")
+            told.append(f"rate: {api_key.requests_per_minute} a minute")
         return ", ".join(told) or "none"

@@ -220,7 +220,7 @@ def test_limits_a_key(as_staff: Client, organization: Organization) -> None:
         "requests_per_minute": 60,
     }
     assert "CP-1\nCP-2" in as_staff.get(page(api_key, "change")).content.decode()
-    told = "commands: 1, charge points: 2, addresses: 1, requests a minute: 60"
+    told = "commands: 1, charge points: 2, addresses: 1, rate: 60 a minute"
     assert told in as_staff.get("/admin/apikeys/apikey/").content.decode()
     as_staff.post(
         page(api_key, "change"), {"name": "Portal", "scopes": ["read:billing"], "allowed_charge_points": "CP-1"}
