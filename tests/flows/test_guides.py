@@ -13,7 +13,7 @@ GUIDE = ROOT / "docs" / "api.md"
 START = "Start"
 OTHERS = {
     "README.md": ("A session of five commands",),
-    "docs/resources.md": (),
+    "docs/resources.md": ("Registering a charge point",),
     "docs/sandbox.md": (),
     "docs/webhooks.md": ("An endpoint",),
 }
