@@ -53,7 +53,7 @@ def test_adopts_an_unknown_charge_point(as_superuser: Client, organization: Any)
     charge_point = ChargePoint.objects.get(identity="NEW CP")
     assert charge_point.organization == organization
     assert charge_point.check_password(password.encode())
-    assert not RefusedConnection.objects.exists()
+    assert not RefusedConnection.objects.filter(identity="NEW CP").exists()
     again = as_superuser.post(adoption(refused), fields(organization), follow=True)
     assert password not in again.content.decode()
 
