@@ -23,6 +23,8 @@ STATUSES = (
 
 class ActiveTransactionSerializer(serializers.ModelSerializer[Transaction]):
     transaction_id = serializers.IntegerField(source="pk")
+    # Of itself it would be described with the bounds that the database has: of each another.
+    connector_id = serializers.IntegerField(min_value=0)
     start_time = serializers.DateTimeField(source="started_at")
     current_meter_value = serializers.IntegerField()
     energy_delivered_wh = serializers.IntegerField()
@@ -49,6 +51,7 @@ class ActiveTransactionsSerializer(serializers.Serializer[Any]):
 
 
 class ConnectorSerializer(serializers.ModelSerializer[Connector]):
+    connector_id = serializers.IntegerField(min_value=0)
     info = serializers.SerializerMethodField()
 
     class Meta:
