@@ -52,14 +52,11 @@ class ActiveTransactionsSerializer(serializers.Serializer[Any]):
 
 class ConnectorSerializer(serializers.ModelSerializer[Connector]):
     connector_id = serializers.IntegerField(min_value=0)
-    info = serializers.SerializerMethodField()
+    info = serializers.CharField(allow_null=True)
 
     class Meta:
         model = Connector
         fields = ["connector_id", "status", "error_code", "info", "timestamp"]
-
-    def get_info(self, connector: dict[str, Any]) -> str | None:
-        return connector["info"] or None
 
 
 class ChargePointStatusSerializer(serializers.ModelSerializer[ChargePoint]):
@@ -68,7 +65,7 @@ class ChargePointStatusSerializer(serializers.ModelSerializer[ChargePoint]):
     last_heartbeat_at = serializers.DateTimeField(
         source="last_seen_at", allow_null=True, help_text="The newest sign of life: any message counts."
     )
-    connectors = ConnectorSerializer(source="listed", many=True)
+    connectors = ConnectorSerializer(many=True)
 
     class Meta:
         model = ChargePoint

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -11,6 +12,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
@@ -115,8 +117,7 @@ class ChargePointStatusView(OfOrganization, GenericAPIView[ChargePoint]):
     def get(self, request: Request) -> Response:
         query = StatusQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        body = self.page(**{"status": "", **query.validated_data})
-        return Response(self.get_serializer(body).data)
+        return Response(self.page(**{"status": "", **query.validated_data}))
 
     def page(self, page: int, per_page: int, status: str) -> dict[str, Any]:
         organization, start = self.request.auth.organization, (page - 1) * per_page
@@ -148,12 +149,21 @@ def with_status(charge_points: QuerySet[ChargePoint], status: str) -> QuerySet[C
 
 
 def shown(charge_points: QuerySet[ChargePoint]) -> list[dict[str, Any]]:
-    """What the list shows of them, in two queries; online by the database's clock, which also writes the leases."""
+    """What the list shows of them, in two queries; online by the database's clock, which also writes the leases.
+
+    Written as StatusesSerializer describes it, which would take a quarter of the answer's time to do it.
+    """
     told = charge_points.annotate(online=ChargePoint.has_socket()).order_by("identity")
     rows: dict[int, dict[str, Any]] = {}
-    for row in told.values("pk", "identity", "online", "last_seen_at"):
-        rows[row["pk"]] = {**row, "listed": []}
+    for pk, identity, online, last_seen_at in told.values_list("pk", "identity", "online", "last_seen_at"):
+        heard = {"online": online, "last_heartbeat_at": written(last_seen_at)}
+        rows[pk] = {"charge_point_id": identity, **heard, "connectors": []}
     connectors = Connector.objects.filter(LISTED, charge_point__in=list(rows)).order_by("connector_id")
     for connector in connectors.values("charge_point_id", *ConnectorSerializer.Meta.fields):
-        rows[connector["charge_point_id"]]["listed"].append(connector)
+        listed = rows[connector.pop("charge_point_id")]["connectors"]
+        listed.append({**connector, "info": connector["info"] or None, "timestamp": written(connector["timestamp"])})
     return list(rows.values())
+
+
+def written(moment: datetime | None) -> str | None:
+    return moment.strftime(api_settings.DATETIME_FORMAT) if moment is not None else None
