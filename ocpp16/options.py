@@ -20,7 +20,7 @@ LONGEST_KEPT = timedelta(hours=24)
 # By the time that the charge point is online, its driver has gone.
 NEVER_KEPT = ("RemoteStartTransaction",)
 # To wait for nothing is no wish for a command that is sent all the same: without respond-async it would be told 408.
-WAIT = re.compile(r"0*[1-9][0-9]{0,99}")
+WAIT = re.compile(r"0{0,99}[1-9][0-9]{0,99}")
 PREFERENCE = re.compile(r"\s*([\w-]+)\s*(?:=\s*\"?([^\";\s]*)\"?)?\s*(?:;.*)?")
 
 
