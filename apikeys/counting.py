@@ -31,9 +31,16 @@ class SharedCounts:
         """What `question` learns from Redis; None where there is none, and while it is away."""
         if self._redis is None or time.monotonic() < self._away_until:
             return None
+        if self._away_until:
+            self._stay_away()  # of all who ask now, one alone waits to see whether it is back
         try:
-            return question(self._redis)
+            learnt = question(self._redis)
         except redis.RedisError as error:
-            self._away_until = time.monotonic() + AWAY_SECONDS
+            self._stay_away()
             logger.warning("%s are counted in this process alone: %s", self._what, error)
             return None
+        self._away_until = 0.0
+        return learnt
+
+    def _stay_away(self) -> None:
+        self._away_until = time.monotonic() + AWAY_SECONDS

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,7 @@ import httpx2
 import pytest
 
 from apikeys import counting, rates
-from apikeys.counting import AWAY_SECONDS
+from apikeys.counting import AWAY_SECONDS, SharedCounts
 from apikeys.models import ApiKey
 from apikeys.rates import WINDOW, Rates
 from ocpp16.models import Command
@@ -21,6 +23,7 @@ from tests.api import error_of, make_api
 ROOT, KEYS, ME = "/api/v1/ocpp16", "/api/v1/org/api-keys", "/api/v1/me"
 NAMES = ["RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
 NO_REDIS = "redis://127.0.0.1:1/0"
+SECONDS = 10
 
 
 @pytest.fixture
@@ -187,6 +190,23 @@ def test_asks_a_redis_that_is_away_only_now_and_then(clock: SimpleNamespace, cap
     clock.now += AWAY_SECONDS
     assert counted.add({"a": 1})["a"].used == 101
     assert len(caplog.records) == 2
+
+
+def test_has_one_alone_wait_to_see_whether_redis_is_back(clock: SimpleNamespace) -> None:
+    counted, looking, seen = SharedCounts(NO_REDIS, "Requests"), Event(), Event()
+
+    def look(_: Any) -> bool:
+        looking.set()
+        return seen.wait(SECONDS)
+
+    counted.ask(lambda redis: redis.ping())
+    clock.now += AWAY_SECONDS
+    with ThreadPoolExecutor(1) as threads:
+        one = threads.submit(counted.ask, look)
+        assert looking.wait(SECONDS)
+        meanwhile = counted.ask(lambda _: True)
+        seen.set()
+    assert (one.result(), meanwhile, counted.ask(lambda _: True)) == (True, None, True)
 
 
 def test_holds_no_more_than_a_minute_of_keys(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
