@@ -162,7 +162,9 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
             for attempt in attempts:
                 self._follow(attempt)
             for pk, endpoint in endpoints.items():
-                self._judge(endpoint, [attempt for attempt in attempts if attempt.endpoint.pk == pk], at)
+                # What its former address answers tells nothing of the one that it has now.
+                told = [each for each in attempts if each.endpoint.pk == pk and each.endpoint.url == endpoint.url]
+                self._judge(endpoint, told, at)
             for attempt in attempts:
                 stored = endpoints.get(attempt.endpoint.pk)
                 attempt.goes_on = stored is not None and stored.is_still(attempt.endpoint)

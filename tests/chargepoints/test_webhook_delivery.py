@@ -282,6 +282,22 @@ async def test_stops_at_once_where_the_receiver_says_that_it_is_gone(organizatio
     assert [mark(request) for request in receiver.requests] == ["a"]
 
 
+async def test_is_not_judged_by_what_its_former_address_answers(organization: Any, row: Any) -> None:
+    async with Receiver() as elsewhere:
+
+        def answer(request: Delivered) -> tuple[int, bytes]:
+            endpoint.change(url=elsewhere.url)
+            return 410, b""
+
+        async with Receiver(answer) as receiver, delivering():
+            endpoint, _ = register(organization, receiver.url)
+            happen(row, "a")
+            await settled(endpoint)
+    assert [mark(request) for each in (receiver, elsewhere) for request in each.requests] == ["a", "a"]
+    endpoint.refresh_from_db()
+    assert endpoint.status == "active"
+
+
 async def test_pauses_where_the_secret_was_sealed_with_another_key(organization: Any, row: Any, settings: Any) -> None:
     async with Receiver() as receiver:
         kept, settings.SECRET_KEY = settings.SECRET_KEY, "another" * 10
