@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -263,6 +264,20 @@ async def api(servers: Servers, make_key: Callable[..., str]) -> AsyncIterator[h
         yield client
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[Callable[..., Future[Any]]]:
+    """`elsewhere(work, ...)` has it done on a connection of its own."""
+
+    def apart(work: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return work(*args)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as threads:
+        yield lambda work, *args: threads.submit(apart, work, *args)
+
+
 async def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
     """The first true result of `condition`, asked again until the deadline."""
     deadline = time.monotonic() + seconds
@@ -270,6 +285,20 @@ async def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
     return result
+
+
+async def blocked() -> None:
+    """Until another connection waits for a lock of this one."""
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            # Not pg_stat_activity, which stays as it was first seen in a transaction.
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            )
+            return bool(cursor.fetchone()[0])
+
+    await eventually(waits)
 
 
 def wind_clock() -> None:

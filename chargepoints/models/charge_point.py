@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models
-from django.db import transaction as database
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -18,6 +17,7 @@ from .. import credentials
 from ..database import update
 from ..identities import IDENTITY_LENGTH, validate_identity
 from . import happened
+from .deletion import Deleted, delete_whole
 from .event import OutboxEvent
 from .lease import LeaseQuerySet
 
@@ -86,12 +86,9 @@ class ChargePointQuerySet(LeaseQuerySet):
         charge_point.save(force_insert=True)
         return charge_point
 
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete them with all that is theirs; who says something meanwhile waits, and is then unknown."""
-        # What was written between the look for what is theirs and its deletion would undo it.
-        with database.atomic():
-            list(self.order_by("pk").select_for_update().values_list("pk"))
-            return super().delete()
+    def delete(self) -> Deleted:
+        """Delete them with all that is theirs; who says something meanwhile is unknown then."""
+        return delete_whole(self.model._base_manager.filter(pk__in=list(self.values_list("pk", flat=True))))
 
     # As Django's own: not to be had of the manager, nor in a template.
     delete.queryset_only = delete.alters_data = True  # type: ignore[attr-defined]
@@ -250,7 +247,7 @@ class ChargePoint(models.Model):
         )
         return True
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+    def delete(self, *args: Any, **kwargs: Any) -> Deleted:
         """As the query set deletes."""
         return ChargePoint.objects.filter(pk=self.pk).delete()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from django.db import connection, transaction
 from chargepoints.database import snapshot
 from chargepoints.models import ChargePoint, ListingChange, listing
 from tests.api import Api, make_api, make_charge_point
-from tests.conftest import eventually
+from tests.conftest import blocked
 
 from .lists import assert_true, move, rename, report
 
@@ -35,34 +34,6 @@ def charge_point(api: Api) -> ChargePoint:
     row = make_charge_point(api.organization, "CP-1")
     report(row, (1, "Charging"), (2, "Charging"), (3, "Faulted"))
     return row
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Callable[..., Future[Any]]]:
-    """`elsewhere(work, ...)` has it done on a connection of its own."""
-
-    def apart(work: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return work(*args)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor() as threads:
-        yield lambda work, *args: threads.submit(apart, work, *args)
-
-
-async def blocked() -> None:
-    """Until another connection waits for a lock of this one."""
-
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            # Not pg_stat_activity, which stays as it was first seen in a transaction.
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-            )
-            return bool(cursor.fetchone()[0])
-
-    await eventually(waits)
 
 
 @several_writers

@@ -9,13 +9,14 @@ from threading import Event
 from typing import Any
 
 import pytest
-from django.db import DataError, InterfaceError, OperationalError, connection
+from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from chargepoints.models import ChargePoint, ConformanceFinding
 from ocpp16 import journal as journals
 from ocpp16.journal import Entry, Journal, Notes
 from ocpp16.models import Message, RefusedConnection
+from tests.conftest import blocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,6 +36,13 @@ def refuse(
 ) -> None:
     fields = {"path": f"/ocpp16/{identity}", "protocols": "ocpp1.6"} | more
     journal.refusal(identity=identity, address=address, reason=reason, **fields)
+
+
+def store(*rows: ChargePoint) -> None:
+    """Log a message of each at once."""
+    notes, now = Notes(), timezone.now()
+    notes.messages.extend(Entry(row.pk, "in", 2, "1", "Heartbeat", "[]", now) for row in rows)
+    notes.store()
 
 
 def break_database(monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception] = OperationalError) -> None:
@@ -66,10 +74,7 @@ def test_lets_a_charge_point_be_deleted_while_it_talks(make_charge_point: Callab
 
     def talk() -> None:
         while not ended.is_set():
-            notes = Notes()
-            now = timezone.now()
-            notes.messages.extend(Entry(row.pk, "in", 2, "1", "Heartbeat", "[]", now) for row in rows)
-            notes.store()
+            store(*rows)
         connection.close()
 
     with ThreadPoolExecutor(1) as threads:
@@ -81,6 +86,19 @@ def test_lets_a_charge_point_be_deleted_while_it_talks(make_charge_point: Callab
             ended.set()
         talking.result()
     assert not Message.objects.exists()
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")
+async def test_waits_for_no_charge_point_whose_log_is_being_deleted(make_charge_point: Any, elsewhere: Any) -> None:
+    row, other = make_charge_point(), make_charge_point()
+    store(row)
+    with transaction.atomic():
+        Message.objects.select_for_update().get()
+        deleting = elsewhere(row.delete)
+        await blocked()
+        elsewhere(store, row, other).result(10)
+    deleting.result(10)
+    assert Message.objects.get().charge_point == other
 
 
 async def test_cuts_long_frames_and_drops_nuls(journal: Journal, charge_point: Any) -> None:
