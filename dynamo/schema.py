@@ -26,6 +26,8 @@ WITH_SCOPE = (403,)
 WITH_INPUT = (400,)
 WITH_CHARGE_POINT = (404,)
 WITH_BODY = (413, 415)
+# Whoever posts may send a body that nobody has asked for.
+WITH_POST = (*idempotency.REFUSALS, 413)
 CONFLICTING = (409,)
 COMMANDS = (408, 422)
 # Its commands have all of these; its reads ignore parameters that it does not name.
@@ -75,7 +77,7 @@ class Operation:
 
     def expected_errors(self) -> set[int]:
         """Those that follow from what the operation takes, and those that its view names itself."""
-        always = {*ALWAYS, *(WITH_SCOPE if self.scopes else ()), *(idempotency.REFUSALS if self.is_repeatable else ())}
+        always = {*ALWAYS, *(WITH_SCOPE if self.scopes else ()), *(WITH_POST if self.is_repeatable else ())}
         if self.is_command:
             return {*always, *WITH_INPUT, *WITH_CHARGE_POINT, *WITH_BODY, *COMMANDS}
         if self.path.startswith(OF_THE_REFERENCE):

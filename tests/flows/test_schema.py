@@ -284,6 +284,14 @@ def test_describes_the_errors_of_webhooks_as_theirs(document: Any) -> None:
     assert "endpoint" in responses["404"]["description"]
 
 
+@pytest.mark.parametrize("path", ["webhooks/endpoints/{endpoint_id}/pause", "org/api-keys/{id}/revoke"])
+def test_describes_that_a_body_may_be_too_large_where_none_is_asked_for(document: Any, path: str) -> None:
+    described = document["paths"][f"/api/v1/{path}"]["post"]
+    assert "requestBody" not in described
+    assert set(responses_of(document, described)) >= {"413"}
+    assert "415" not in described["responses"]
+
+
 async def test_is_served_to_everybody(servers: Any, api: Any, document: Any) -> None:
     del api.headers["Authorization"]
     response = await api.get("/api/schema", headers={"Accept": "text/html"})
