@@ -64,7 +64,7 @@ class Sandbox:
     async def look(self) -> None:
         """Stop what was deleted or taken over, and start what is new."""
         if (now := asyncio.get_running_loop().time()) - self.renewed_at >= RENEWAL_SECONDS:
-            await in_sandbox_thread(self.renew)
+            await in_sandbox_thread(Simulation.objects.renew, self.claim, self.memories())
             self.renewed_at = now
         held = await in_sandbox_thread(Simulation.objects.claimed, self.claim)
         await self.stop(self.running.keys() - held)
@@ -98,13 +98,9 @@ class Sandbox:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def renew(self) -> None:
-        Simulation.objects.renew(self.claim)
-        self.remember()
-
-    def remember(self) -> None:
-        memories = {pk: recollect(running.charge_point) for pk, running in self.running.items()}
-        Simulation.objects.remember(self.claim, memories)
+    def memories(self) -> dict[int, dict[str, Any]]:
+        """Of those that run; to be taken on the event loop, on which they change."""
+        return {pk: recollect(running.charge_point) for pk, running in self.running.items()}
 
     async def end(self) -> None:
         """Leave all to others, as it is now."""
@@ -112,7 +108,7 @@ class Sandbox:
             running.task.cancel()
         await asyncio.gather(*(running.task for running in self.running.values()), return_exceptions=True)
         try:
-            await in_sandbox_thread(self.remember)
+            await in_sandbox_thread(Simulation.objects.remember, self.claim, self.memories())
             await in_sandbox_thread(Simulation.objects.release, self.claim)
         except Error as error:
             logger.warning("Simulated charge points stay claimed for a while: %s", error)

@@ -52,9 +52,10 @@ class SimulationQuerySet(ChargePointOwnedQuerySet["Simulation"]):
         """The charge points that this claim still holds."""
         return set(self.filter(claim=claim).values_list("pk", flat=True))
 
-    def renew(self, claim: uuid.UUID) -> None:
-        """Hold them for another lease."""
-        self.filter(claim=claim).update(leased_until=Now() + LEASE)
+    def renew(self, claim: uuid.UUID, memories: dict[int, dict[str, Any]]) -> None:
+        """Hold those of this claim that run, whose memories these are, for another lease."""
+        self.filter(claim=claim, pk__in=list(memories)).update(leased_until=Now() + LEASE)
+        self.remember(claim, memories)
 
     def remember(self, claim: uuid.UUID, memories: dict[int, dict[str, Any]]) -> None:
         """Store what the charge points of this claim must know when they are run again."""

@@ -176,6 +176,19 @@ async def test_lets_go_of_what_another_has_taken_over(servers: Servers, test_api
         await online(test_api)
 
 
+async def test_starts_what_it_has_claimed_and_does_not_run(servers: Servers, test_api: Any) -> None:
+    """What it was told of its claim may have been lost."""
+    await make(test_api)
+    simulated = Sandbox(servers.ws_url)
+    Simulation.objects.claim(simulated.claim, 1)
+    Simulation.objects.update(leased_until="2020-01-01T00:00:00Z")
+    try:
+        await simulated.look()
+        await online(test_api)
+    finally:
+        await simulated.end()
+
+
 @dataclass
 class SandboxProcess(ServerProcess):
     """`simulate --sandbox`."""
