@@ -35,13 +35,17 @@ class SimulationQuerySet(ChargePointOwnedQuerySet["Simulation"]):
         """Those that no process runs."""
         return self.filter(Q(leased_until=None) | Q(leased_until__lte=Now()))
 
+    def hold(self) -> SimulationQuerySet:
+        """With their charge points, until the end of the transaction; without those that are just being deleted."""
+        rows = self.select_related("charge_point").order_by("pk")
+        return rows.select_for_update(skip_locked=True, no_key=True, of=("self", "charge_point"))
+
     def claim(self, claim: uuid.UUID, count: int) -> list[Simulation]:
         """Take some that nobody runs, each with a new `password`: whoever ran it before cannot connect again."""
         if not self.free().exists():
             return []
         with transaction.atomic():
-            held = self.free().select_for_update(skip_locked=True, of=("self",)).select_related("charge_point")
-            claimed = list(held.order_by("pk")[:count])
+            claimed = list(self.free().hold()[:count])
             self.filter(pk__in=[row.pk for row in claimed]).update(claim=claim, leased_until=Now() + LEASE)
             for row in claimed:
                 row.password = generate_password()

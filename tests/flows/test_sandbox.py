@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from chargepoints.models import ChargePoint, Transaction
 from chargepoints.outbox import publish
@@ -187,6 +189,18 @@ async def test_starts_what_it_has_claimed_and_does_not_run(servers: Servers, tes
         await online(test_api)
     finally:
         await simulated.end()
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")
+async def test_does_not_wait_for_who_deletes_one(test_api: Any) -> None:
+    """They would wait for each other."""
+    await make(test_api)
+    claim = partial(sandbox.in_sandbox_thread, Simulation.objects.claim, uuid.uuid4(), 1)
+    with transaction.atomic():
+        ChargePoint.objects.select_for_update().get()
+        async with asyncio.timeout(10):
+            assert await claim() == []
+    assert len(await claim()) == 1
 
 
 @dataclass
