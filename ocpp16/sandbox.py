@@ -62,12 +62,13 @@ class Sandbox:
             await self.end()
 
     async def look(self) -> None:
-        """Stop what was deleted or taken over, and start what is new."""
+        """Stop what was deleted or taken over, readmit what was locked out, and start what is new."""
         if (now := asyncio.get_running_loop().time()) - self.renewed_at >= RENEWAL_SECONDS:
             await in_sandbox_thread(Simulation.objects.renew, self.claim, self.memories())
             self.renewed_at = now
         held = await in_sandbox_thread(Simulation.objects.claimed, self.claim)
         await self.stop(self.running.keys() - held)
+        await self.readmit()
         room = MAXIMUM_RUNNING - len(self.running)
         for simulation in await in_sandbox_thread(Simulation.objects.claim, self.claim, room):
             self.start(simulation)
@@ -91,6 +92,15 @@ class Sandbox:
             restore(charge_point, memory)
         except (KeyError, TypeError, ValueError):  # of another release
             logger.warning("%s has forgotten what it was", charge_point.identity)
+
+    async def readmit(self) -> None:
+        """Let those in again whose password was changed by others."""
+        refused = {pk: each.charge_point for pk, each in self.running.items() if each.charge_point.refused_with == 401}
+        if not refused:
+            return
+        passwords = await in_sandbox_thread(Simulation.objects.renew_passwords, self.claim, list(refused))
+        for pk, password in passwords.items():
+            refused[pk].password, refused[pk].refused_with = password, None
 
     async def stop(self, pks: set[int]) -> None:
         tasks = [self.running.pop(pk).task for pk in pks]

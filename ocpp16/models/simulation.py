@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -48,9 +49,16 @@ class SimulationQuerySet(ChargePointOwnedQuerySet["Simulation"]):
             claimed = list(self.free().hold()[:count])
             self.filter(pk__in=[row.pk for row in claimed]).update(claim=claim, leased_until=Now() + LEASE)
             for row in claimed:
-                row.password = generate_password()
-                row.charge_point.set_password(row.password)
+                row.renew_password()
         return claimed
+
+    def renew_passwords(self, claim: uuid.UUID, pks: Collection[int]) -> dict[int, str]:
+        """Other passwords for those of these that the claim still holds."""
+        with transaction.atomic():
+            rows = list(self.filter(claim=claim, pk__in=pks).hold())
+            for row in rows:
+                row.renew_password()
+        return {row.pk: row.password for row in rows}
 
     def claimed(self, claim: uuid.UUID) -> set[int]:
         """The charge points that this claim still holds."""
@@ -86,3 +94,7 @@ class Simulation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.charge_point} by {self.make}"
+
+    def renew_password(self) -> None:
+        self.password = generate_password()
+        self.charge_point.set_password(self.password)

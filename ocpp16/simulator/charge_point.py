@@ -57,6 +57,8 @@ class ChargePoint:
         self.operative = True
         self.connectors = [Connector(self, number) for number in range(1, make.connectors + 1)]
         self.socket: ClientConnection | None = None
+        # The HTTP status of the last handshake, unless that succeeded.
+        self.refused_with: int | None = None
         self.accepted = asyncio.Event()
         self.seconds_offline: float | None = None
         self._boot_interval = float(SECONDS_BETWEEN_BOOTS)

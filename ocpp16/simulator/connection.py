@@ -49,7 +49,7 @@ async def _connection(charge_point: ChargePoint) -> str:
         async with _dial(charge_point) as socket:
             await _converse(charge_point, socket)
     except InvalidStatus as refusal:
-        status = refusal.response.status_code
+        status = charge_point.refused_with = refusal.response.status_code
         return f"refused with HTTP {status}{HINTS.get(status, '')}"
     except (OSError, TimeoutError, WebSocketException) as error:
         return f"cannot connect: {error or type(error).__name__}"
@@ -75,7 +75,7 @@ def _dial(charge_point: ChargePoint) -> connect:
 
 async def _converse(charge_point: ChargePoint, socket: ClientConnection) -> None:
     """Receive and send until the socket closes."""
-    charge_point.socket = socket
+    charge_point.socket, charge_point.refused_with = socket, None
     charge_point.report("connected")
     conversation = Conversation(charge_point, socket)
     try:

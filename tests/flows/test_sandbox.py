@@ -129,6 +129,16 @@ async def test_comes_back_by_itself_after_it_was_sent_offline(servers: Servers, 
         await online(test_api)
 
 
+async def test_comes_back_with_another_password_where_its_own_was_changed(servers: Servers, test_api: Any) -> None:
+    async with simulating(servers):
+        await make(test_api)
+        await online(test_api)
+        assert (await test_api.post(f"{ROOT}/charge-points/SIM-1/password", json={})).is_success
+        await order(test_api, "go_offline", seconds=1)
+        await eventually(lambda: not ChargePoint.objects.online().exists())
+        await online(test_api)
+
+
 async def test_goes_on_in_another_process_where_one_has_ended(servers: Servers, test_api: Any) -> None:
     await make(test_api)
     async with simulating(servers):
