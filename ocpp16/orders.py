@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from ocpp.v16.enums import ChargePointErrorCode
-
 from apikeys.fields import Choice, Integer, Text
 from chargepoints.fields import IdTagText
 
 from .commands import SEEN, Endpoint
 from .serializers import CommandSerializer
-from .simulator.orders import VENDOR_ID
+from .simulator.orders import ERROR_CODES, LONGEST_ABSENCE, VENDOR_ID
 
-ERROR_CODES = [str(code.value) for code in ChargePointErrorCode if code != ChargePointErrorCode.no_error]
-LONGEST_ABSENCE = 3600
 CHARGE_POINT = {"charge_point_id": "SANDBOX-1"}
 
 

@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ocpp.v16.enums import ChargePointErrorCode
+
 from . import errands
 from .connector import Connector
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from .charge_point import ChargePoint
 
 VENDOR_ID = "dynamo.simulator"
+LONGEST_ABSENCE = 3600
+ERROR_CODES = [str(code.value) for code in ChargePointErrorCode if code != ChargePointErrorCode.no_error]
 
 Errand = Coroutine[Any, Any, None]
 T = TypeVar("T")
@@ -88,6 +92,8 @@ def unplug(charge_point: ChargePoint, arguments: dict[str, Any]) -> None:
 def fault(charge_point: ChargePoint, arguments: dict[str, Any]) -> None:
     """A connector breaks down; its session ends."""
     connector, error_code = connector_of(charge_point, arguments), given(arguments, "errorCode", str)
+    if error_code not in ERROR_CODES:
+        raise Refused(f"errorCode must be one of: {', '.join(ERROR_CODES)}.")
     connector.break_down(error_code, str(arguments.get("info", "")))
 
 
@@ -101,7 +107,10 @@ def clear_fault(charge_point: ChargePoint, arguments: dict[str, Any]) -> None:
 
 def go_offline(charge_point: ChargePoint, arguments: dict[str, Any]) -> Errand:
     """The connection is lost for so many seconds; what happens meanwhile is told afterwards."""
-    return errands.go_offline(charge_point, given(arguments, "seconds", int))
+    seconds = given(arguments, "seconds", int)
+    if not 1 <= seconds <= LONGEST_ABSENCE:
+        raise Refused(f"seconds must be from 1 to {LONGEST_ABSENCE}.")
+    return errands.go_offline(charge_point, seconds)
 
 
 ORDERS: dict[str, Callable[[ChargePoint, dict[str, Any]], Errand | None]] = {

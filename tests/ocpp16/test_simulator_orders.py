@@ -11,7 +11,7 @@ from ocpp.v16 import call
 
 from ocpp16.simulator.charge_point import ChargePoint
 from ocpp16.simulator.makes import MAKES
-from ocpp16.simulator.orders import VENDOR_ID
+from ocpp16.simulator.orders import ERROR_CODES, VENDOR_ID
 from tests.ocpp16.central_system import CentralSystem, simulated
 
 pytestmark = pytest.mark.without_services
@@ -133,6 +133,9 @@ async def test_goes_offline_and_tells_afterwards_what_happened(central_system, c
         ("PresentIdTag", '{"connectorId": 1, "idTag": "TAG"}', "No vehicle is plugged in."),
         ("ClearFault", '{"connectorId": 1}', "The connector has no fault."),
         ("GoOffline", "{}", "seconds is missing or of another type."),
+        ("GoOffline", '{"seconds": 0}', "seconds must be from 1 to 3600."),
+        ("GoOffline", f'{{"seconds": {10**400}}}', "seconds must be from 1 to 3600."),
+        ("Fault", '{"connectorId": 1, "errorCode": "Tired"}', f"errorCode must be one of: {', '.join(ERROR_CODES)}."),
     ],
 )
 async def test_refuses_what_cannot_happen(central_system, charge_point, name, data, why):
