@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys.clock import now
+from apikeys.fields import Choice
 from apikeys.scopes import READ_ANALYTICS
 from chargepoints.energy import delivered_since
 from chargepoints.models import ChargePoint, Connector, Transaction
@@ -40,9 +41,23 @@ class TimeZoneField(serializers.Field[Any, Any, Any, Any]):
         return str(value)
 
 
+@extend_schema_field(OpenApiTypes.BOOL)
+class FlagField(Choice):
+    """`true` or `false`, as a query says it."""
+
+    default_error_messages = {"invalid_choice": "Must be true or false."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(["true", "false"], **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(data) == "true"
+
+
 class SummaryQuery(serializers.Serializer[Any]):
     """The query string of the summary."""
 
+    simulated = FlagField(required=False, help_text="Of simulated charge points only, or of real ones; else of all.")
     timezone = TimeZoneField(required=False, help_text="Whose day it is, such as `Europe/Berlin`; UTC if omitted.")
 
 
@@ -77,8 +92,11 @@ class FleetSummaryView(ResourceView[ChargePoint]):
     query_serializer_class = SummaryQuery
 
     def get(self, request: Request) -> Response:
-        midnight = last_midnight(self.asked().get("timezone", UTC))
+        asked = self.asked()
+        midnight = last_midnight(asked.get("timezone", UTC))
         charge_points: Any = self.get_queryset()
+        if "simulated" in asked:
+            charge_points = charge_points.filter(is_simulated=asked["simulated"])
         total, online = charge_points.count(), charge_points.online().count()
         sessions = Transaction.objects.filter(charge_point__in=charge_points)
         body = {

@@ -73,6 +73,7 @@ class SessionFilters(OfChargePoint):
     started_before = Before("started_at")
     stopped_since = Since("stopped_at")
     stopped_before = Before("stopped_at")
+    simulated = Flag(field_name="charge_point__is_simulated", help_text="Of simulated charge points, or of real ones.")
 
     def of_tag(self, sessions: QuerySet[Transaction], name: str, id_tag: str) -> QuerySet[Transaction]:
         return named(sessions, [id_tag])

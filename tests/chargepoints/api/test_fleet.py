@@ -98,6 +98,23 @@ def test_counts_the_fleet(api: Api) -> None:
     }
 
 
+def test_tells_what_is_simulated_from_what_is_real(api: Api) -> None:
+    for identity, is_simulated, energy in (("REAL", False, 2000), ("SIM", True, 5000)):
+        charge_point = online(make(api, identity, "Available", "Charging"))
+        ChargePoint.objects.filter(pk=charge_point.pk).update(is_simulated=is_simulated)
+        session(charge_point, 0, at=timezone.now()).record_reading(energy, timezone.now())
+    for query, count, energy in (({}, 2, 5), ({"simulated": "false"}, 1, 1), ({"simulated": "true"}, 1, 4)):
+        told = summary(api, **query)
+        assert {told[name] for name in ("total_chargers", "online", "charging", "active_sessions")} == {count}
+        assert told["total_energy_today_kwh"] == energy
+
+
+@pytest.mark.parametrize("value", ["", "1", "True", "\x00"])
+def test_refuses_what_is_neither_true_nor_false(api: Api, value: str) -> None:
+    error = error_of(api.get("/cpo/fleet/summary", {"simulated": value}), 400, "validation_error")
+    assert list(error["details"]) == ["simulated"]
+
+
 def test_has_nothing_to_count_at_first(api: Api) -> None:
     assert set(summary(api).values()) == {0}
 

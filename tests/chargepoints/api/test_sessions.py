@@ -171,10 +171,20 @@ def test_filters(api: Api, five: dict[str, int], query: dict[str, str], expected
     assert api.get("/sessions", query).json()["total"] == len(expected)
 
 
+def test_leaves_out_what_was_simulated(api: Api, charge_point: ChargePoint) -> None:
+    real, other = start(charge_point), make_charge_point(api.organization, "SIM")
+    ChargePoint.objects.filter(pk=other.pk).update(is_simulated=True)
+    simulated = start(other, 1)
+    assert numbers(api) == [simulated, real]
+    assert numbers(api, simulated="false") == [real]
+    assert numbers(api, simulated="true") == [simulated]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("connector_id", "1"),
+        ("simulated", "1"),
         *[("active", value) for value in ("yes", "1", "True", "", "null", "\x00")],
         *[("connector_id", value) for value in ("-1", "1.0", " 1", "abc", "", "2147483648", "9" * 40, "\x00")],
         *[("charge_point_id", value) for value in ("", "\x00", "a\x00b", "x" * 256)],
