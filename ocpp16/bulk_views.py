@@ -223,7 +223,11 @@ class OneBulkCommandView(ResourceView[BulkCommand]):
 
 @extend_schema_view(
     get=extend_schema(
-        operation_id="read_bulk_command", summary="Read how far a bulk command has come", tags=TAGS, examples=[ORDERED]
+        operation_id="read_bulk_command",
+        summary="Read how far a bulk command has come",
+        description="While it runs, and afterwards.",
+        tags=TAGS,
+        examples=[ORDERED],
     )
 )
 class BulkCommandView(OneBulkCommandView):

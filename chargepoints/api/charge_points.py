@@ -139,6 +139,7 @@ def register(organization: Any, identity: str, password: str | None, values: dic
     get=extend_schema(
         operation_id="get_charge_point",
         summary="Read a charge point",
+        description="With its connectors, and since when what is told of them is known.",
         tags=TAGS,
         responses=ChargePointSerializer,
         examples=[examples.CHARGE_POINT],

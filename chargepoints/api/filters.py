@@ -7,13 +7,18 @@ from typing import Any
 
 import django_filters
 from django import forms
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apikeys.fields import Moment
 
 LARGEST = 2**31 - 1
+
+
+def describe(parameter: django_filters.Filter, schema: dict[str, Any]) -> None:
+    """Say in the OpenAPI document what it takes, and what it is for: of a schema of ours that is not taken from it."""
+    description = parameter.extra.get("help_text")
+    extend_schema_field({**schema, **({"description": description} if description else {})})(parameter)
 
 
 class MomentField(forms.CharField):
@@ -49,7 +54,6 @@ class OneOf(django_filters.ChoiceFilter):
         super().__init__(choices=[(word, word) for word in words], error_messages=refusal, **options)
 
 
-@extend_schema_field(OpenApiTypes.BOOL)
 class Flag(django_filters.TypedChoiceFilter):
     """`true` or `false`; what it means is the filter set's `method`."""
 
@@ -57,6 +61,7 @@ class Flag(django_filters.TypedChoiceFilter):
         words, refusal = [("true", "true"), ("false", "false")], {"invalid_choice": "Must be true or false."}
         options |= {"choices": words, "error_messages": refusal, "coerce": lambda word: word == "true"}
         super().__init__(empty_value=None, **options)
+        describe(self, {"type": "boolean"})
 
 
 class Text(django_filters.CharFilter):
@@ -66,35 +71,42 @@ class Text(django_filters.CharFilter):
         super().__init__(strip=False, max_length=255, **options)
 
 
-@extend_schema_field({"type": "integer", "minimum": 0, "maximum": LARGEST})
 class Number(django_filters.Filter):
+    """A whole number of 32 bits, from `smallest` on."""
+
     field_class = NumberField
+
+    def __init__(self, *, smallest: int = 0, **options: Any) -> None:
+        super().__init__(smallest=smallest, **options)
+        describe(self, {"type": "integer", "minimum": smallest, "maximum": LARGEST})
 
 
 def any_number(help_text: str) -> Number:
     """A number of 32 bits, negative ones too."""
-    schema = {"type": "integer", "minimum": -LARGEST - 1, "maximum": LARGEST}
-    return extend_schema_field(schema)(Number(smallest=-LARGEST - 1, help_text=help_text))
+    return Number(smallest=-LARGEST - 1, help_text=help_text)
 
 
-@extend_schema_field(OpenApiTypes.DATETIME)
-class Since(django_filters.Filter):
+class Moments(django_filters.Filter):
+    """Rows on one side of a time."""
+
+    field_class = MomentField
+    comparison: str
+
+    def __init__(self, field_name: str, **options: Any) -> None:
+        super().__init__(field_name, self.comparison, help_text=self.__doc__, **options)
+        describe(self, {"type": "string", "format": "date-time"})
+
+
+class Since(Moments):
     """At that time or later."""
 
-    field_class = MomentField
-
-    def __init__(self, field_name: str, **options: Any) -> None:
-        super().__init__(field_name, "gte", help_text=self.__doc__, **options)
+    comparison = "gte"
 
 
-@extend_schema_field(OpenApiTypes.DATETIME)
-class Before(django_filters.Filter):
+class Before(Moments):
     """Before that time."""
 
-    field_class = MomentField
-
-    def __init__(self, field_name: str, **options: Any) -> None:
-        super().__init__(field_name, "lt", help_text=self.__doc__, **options)
+    comparison = "lt"
 
 
 class OfChargePoint(django_filters.FilterSet):

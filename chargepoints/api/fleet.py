@@ -80,6 +80,7 @@ class SummarySerializer(serializers.Serializer[Any]):
     get=extend_schema(
         operation_id="fleet_summary",
         summary="Read the fleet in a few numbers",
+        description="They name no charge point and no driver.",
         tags=["Fleet"],
         parameters=[SummaryQuery],
         responses=SummarySerializer,

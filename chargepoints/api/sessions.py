@@ -133,6 +133,7 @@ def file_of(name: str, request: Request, content: Any) -> HttpResponseBase:
     get=extend_schema(
         operation_id="get_session",
         summary="Read a charging session",
+        description="Active or past, with what it has delivered so far.",
         tags=TAGS,
         responses=SessionSerializer,
         examples=[examples.SESSION],

@@ -14,6 +14,8 @@ from django.core.management import call_command
 from playwright.async_api import async_playwright
 
 from apikeys.scopes import SCOPES
+from chargepoints.api.charge_points import OneView
+from chargepoints.api.views import ResourceView
 from chargepoints.events import EVENTS, members
 from dynamo.management.commands.openapi import COMMITTED
 from ocpp16.commands import COMMANDS
@@ -144,6 +146,21 @@ def test_describes_that_unknown_members_and_empty_parameters_are_refused(documen
     parameters = document["paths"]["/api/v1/id-tags"]["get"]["parameters"]
     (described,) = [each["schema"] for each in parameters if each["name"] == "starts_with"]
     assert described["minLength"] == 1
+
+
+@pytest.mark.parametrize("view", [ResourceView, OneView])
+def test_describes_no_operation_by_what_is_ours(document: Any, view: type) -> None:
+    assert view.__doc__
+    assert not [each["operationId"] for each in operations_of(document) if view.__doc__ in each.get("description", "")]
+
+
+def test_describes_what_lists_are_filtered_by(document: Any) -> None:
+    asked = document["paths"]["/api/v1/sessions"]["get"]["parameters"]
+    described = {each["name"]: each.get("description") for each in asked}
+    assert described["active"] == "Going on, or ended."
+    assert described["connector_id"] == "Of this connector only, together with `charge_point_id`."
+    assert (described["started_since"], described["started_before"]) == ("At that time or later.", "Before that time.")
+    assert None not in described.values()
 
 
 def test_describes_null_and_anything_as_json_schema_does(document: Any) -> None:
