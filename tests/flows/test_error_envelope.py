@@ -7,14 +7,28 @@ import json
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.test import Client
+from rest_framework.exceptions import APIException
 
-from dynamo import errors
+from dynamo import errors, idempotency
 from tests.api import error_of, make_api
 
 ROOT, MEDIA_TYPE = "/api/v1/ocpp16", "unsupported_media_type"
+
+
+def codes_of(kind: type[APIException]) -> set[str]:
+    """Those that this kind of error and its own kinds have."""
+    return set[str]().union([getattr(kind, "code", "")], *map(codes_of, kind.__subclasses__()))
+
+
+def test_the_guide_tells_of_every_code() -> None:
+    guide = (settings.BASE_DIR / "docs" / "api.md").read_text()
+    ours = {*errors.CODES.values(), *codes_of(APIException)} - {""}
+    ours |= {refusal["error"]["code"] for refusal in idempotency.REFUSALS.values()}
+    assert {code for code in ours if f"`{code}`" not in guide} == set()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
