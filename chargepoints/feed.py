@@ -183,7 +183,7 @@ class EventFeedView(OfOrganization, StrictQueryView, WaitingView, GenericAPIView
     )
     async def get(self, request: Request) -> Response:
         rows, query = await self.in_thread(self.begin, request)
-        page = await self.in_thread(read, rows, query)
+        page = await self.in_thread(self.read, rows, query)
         if query["wait"] and not page.events and not watch.is_full():
             page = await self.wait(rows, {**query, "after": page.position})
         events = [body(event) for event in page.events]
@@ -203,7 +203,7 @@ class EventFeedView(OfOrganization, StrictQueryView, WaitingView, GenericAPIView
         try:
             async with asyncio.timeout(query["wait"]), watch.of(self.request.auth.organization_id) as woken:
                 while not page.events and not watch.is_ended:
-                    page = await self.in_thread(read, rows, {**query, "after": page.position})
+                    page = await self.in_thread(self.read, rows, {**query, "after": page.position})
                     if not page.events:
                         await woken.wait()
                         woken.clear()
@@ -211,15 +211,18 @@ class EventFeedView(OfOrganization, StrictQueryView, WaitingView, GenericAPIView
             pass
         return page
 
+    def read(self, rows: Any, query: dict[str, Any]) -> Page:
+        """A page of these events; where it is the last, it goes as far as the organization has events at all.
 
-def read(rows: Any, query: dict[str, Any]) -> Page:
-    """A page of these events; where it is the last, it goes as far as there are events at all."""
-    last = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
-    after = query.get("after", 0)
-    after = last if after is None else after
-    found = rows.in_feed(after, query.get("event", ())).select_related("charge_point")
-    told = ("uuid", "type", "created_at", "data", "charge_point__identity", "charge_point__is_simulated")
-    events = list(found.only(*told)[: query["limit"] + 1])
-    if len(events) > query["limit"]:
-        return Page(events[:-1], events[-2].pk, has_more=True)
-    return Page(events, max(after, last, *(event.pk for event in events)))
+        What its key does not reach is passed over once, not with each request anew.
+        """
+        all_of_them = Event.objects.for_organization(self.request.auth.organization)
+        last = all_of_them.order_by("-pk").values_list("pk", flat=True).first() or 0
+        after = query.get("after", 0)
+        after = last if after is None else after
+        found = rows.in_feed(after, query.get("event", ())).select_related("charge_point")
+        told = ("uuid", "type", "created_at", "data", "charge_point__identity", "charge_point__is_simulated")
+        events = list(found.only(*told)[: query["limit"] + 1])
+        if len(events) > query["limit"]:
+            return Page(events[:-1], events[-2].pk, has_more=True)
+        return Page(events, max(after, last, *(event.pk for event in events)))

@@ -12,7 +12,7 @@ import pytest
 from chargepoints.models import Event, OutboxEvent
 from chargepoints.models.event import Happened
 from chargepoints.outbox import publish
-from tests.api import error_of, make_api, make_charge_point
+from tests.api import Api, error_of, make_api, make_charge_point
 from tests.conftest import eventually
 from tests.events import assert_described, is_published
 
@@ -117,6 +117,16 @@ def test_filters_by_charge_point(api: Any, row: Any) -> None:
     happen(other, "b")
     (page,) = follow(api, charge_point_id="ANOTHER")
     assert marks(page) == ["b"]
+
+
+@pytest.mark.parametrize("limit", [{"is_test": True}, {"allowed_charge_points": ["NONE"]}])
+def test_passes_over_what_a_key_does_not_reach_once(api: Any, row: Any, limit: Any) -> None:
+    happen(row, "a")
+    limited = Api(api.organization, **limit)
+    (page,), (all_of_it,) = follow(limited), follow(api)
+    assert (page["events"], page["cursor"]) == ([], all_of_it["cursor"])
+    (latest,) = follow(limited, after="latest")
+    assert latest["cursor"] == all_of_it["cursor"]
 
 
 def test_tells_nothing_of_another_organization(api: Any, row: Any) -> None:
