@@ -49,6 +49,18 @@ class StatusFilter(ListedFilter):
         return [(status, status) for status in STATUSES]
 
 
+class SimulatedFilter(ListedFilter):
+    """Rows of simulated charge points, or of real ones."""
+
+    title = parameter_name = "simulated"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Yes"), ("0", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset if self.chosen is None else queryset.filter(charge_point__is_simulated=self.chosen)
+
+
 class OnlineFilter(admin.SimpleListFilter):
     title = parameter_name = "connection"
 

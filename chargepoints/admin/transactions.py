@@ -11,7 +11,7 @@ from apikeys.admin.tenancy import ChargePointOrganizationFilter, ReadOnlyAdmin
 from chargepoints.models import MeterValue, OrphanStop, Transaction
 
 from .export import export_as_csv
-from .filters import ChargePointFilter, OneOfFilter, row_id
+from .filters import ChargePointFilter, OneOfFilter, SimulatedFilter, row_id
 from .readings import summary, table
 
 READINGS_SHOWN = 200
@@ -28,7 +28,7 @@ class TransactionAdmin(ReadOnlyAdmin):
         *("id", "charge_point", "connector_id", "id_tag", "state_chip", "started_at", "length", "energy"),
         "stop_reason",
     ]
-    list_filter = ["state", "started_at", ChargePointOrganizationFilter, ChargePointFilter]
+    list_filter = ["state", "started_at", SimulatedFilter, ChargePointOrganizationFilter, ChargePointFilter]
     list_select_related = ["charge_point__organization"]
     search_fields = ["charge_point__identity__istartswith", "id_tag__iexact"]
     search_help_text = "Start of the charge point's identity, an id tag, or a transaction id"
@@ -37,7 +37,7 @@ class TransactionAdmin(ReadOnlyAdmin):
     csv_columns = (
         *("id", "charge_point.identity", "charge_point.organization.name", "connector_id", "id_tag", "state"),
         *("started_at", "stopped_at", "meter_start", "meter_stop", "energy_delivered_wh", "duration_seconds"),
-        *("stop_reason", "stop_id_tag", "authorization_status"),
+        *("stop_reason", "stop_id_tag", "authorization_status", "charge_point.is_simulated"),
     )
     FIELDSETS: dict[str | None, Any] = {
         None: [("charge_point", "connector_id", "state_chip"), ("energy", "length", "authorization_status")],

@@ -52,6 +52,15 @@ def test_asks_the_database_as_often_for_many_rows_as_for_two(model: Any, as_supe
     assert queries_of(as_superuser, url) == before
 
 
+def test_tells_simulated_sessions_from_real_ones(as_superuser: Client) -> None:
+    real, simulated = (fill(mark)[Transaction] for mark in ("REAL", "SIM"))
+    ChargePoint.objects.filter(pk=simulated.charge_point_id).update(is_simulated=True)
+    url = reverse("admin:chargepoints_transaction_changelist")
+    for value, expected in (("1", [simulated]), ("0", [real])):
+        response = as_superuser.get(url, {"simulated": value})
+        assert list(response.context["cl"].result_list) == expected
+
+
 ODD = ["%00", "-1", "9" * 18, "x", "%F0%9F%94%8C", "1%27", "%ff", ""]
 NAMES = [
     "charge_point",
@@ -59,6 +68,7 @@ NAMES = [
     "transaction",
     "status",
     "vendor",
+    "simulated",
     "connection",
     "action",
     "state",

@@ -78,6 +78,7 @@ async def test_exports_what_was_selected(servers: Any) -> None:
     assert told["charge_point_identity"] == "ALPHA-CP"
     assert told["charge_point_organization_name"] == "ALPHA Energy"
     assert told["energy_delivered_wh"] == "0"
+    assert told["charge_point_is_simulated"] == "no"
     assert told["started_at"] == f"{first.started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
