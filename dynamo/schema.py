@@ -11,6 +11,7 @@ from chargepoints.events import EVENTS
 from . import idempotency
 from .schema_texts import (
     COMMAND_ERRORS,
+    DELETION_ERRORS,
     ENVELOPE,
     ERRORS,
     HEADERS,
@@ -66,6 +67,10 @@ class Operation:
     @property
     def is_order(self) -> bool:
         return self.path.startswith(OF_THE_SIMULATOR) and self.is_command
+
+    @property
+    def is_deletion(self) -> bool:
+        return self.method == "delete"
 
     @property
     def is_of_webhooks(self) -> bool:
@@ -134,6 +139,7 @@ class Operation:
         kinds = {
             "command": self.is_command and status in COMMAND_ERRORS,
             "order": self.is_order and status in ORDER_ERRORS,
+            "deletion": self.is_deletion and status in DELETION_ERRORS,
             "webhooks": self.is_of_webhooks and status in WEBHOOK_ERRORS,
             "post": self.is_replayed(status) or (self.is_repeatable and status in (409, 422)),
         }
@@ -141,8 +147,8 @@ class Operation:
 
     def error_response(self, status: int) -> Json:
         of_commands, of_webhooks = self.is_command and COMMAND_ERRORS, self.is_of_webhooks and WEBHOOK_ERRORS
-        of_orders = ORDER_ERRORS if self.is_order else {}
-        meaning, examples = (ERRORS | (of_commands or of_webhooks or {}) | of_orders)[status]
+        of_few = ORDER_ERRORS if self.is_order else DELETION_ERRORS if self.is_deletion else {}
+        meaning, examples = (ERRORS | (of_commands or of_webhooks or {}) | of_few)[status]
         examples = dict(examples)
         if status == 403:
             examples |= {f"lacks_{scope.replace(':', '_')}": lacks(scope) for scope in self.scopes}

@@ -112,11 +112,7 @@ ERRORS: Errors = {
     413: ("The body is too large.", {"payload_too_large": envelope("payload_too_large", MESSAGES[413])}),
     415: (
         "The body is not application/json.",
-        {
-            "unsupported_media_type": envelope(
-                "unsupported_media_type", 'Unsupported media type "text/plain" in request.'
-            )
-        },
+        {"unsupported_media_type": envelope("unsupported_media_type", _text_plain)},
     ),
     422: ("The Idempotency-Key was used for another request.", {}),
     429: (
@@ -146,6 +142,12 @@ COMMAND_ERRORS: Errors = {
         "More than 10 commands in a second, or waiting, for this charge point, or more requests than the API key may "
         "make in a minute; see Retry-After.",
         {"rate_limited": _too_many_commands, "key_rate_limited": _too_many_requests},
+    ),
+}
+DELETION_ERRORS: Errors = {
+    409: (
+        "The charge point is not a simulated one.",
+        {"not_simulated": envelope("not_simulated", "CP-SITE42-001 is not simulated: its sessions are bills.")},
     ),
 }
 ORDER_ERRORS: Errors = {

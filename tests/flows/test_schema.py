@@ -139,6 +139,12 @@ def test_describes_orders_as_commands_of_simulated_charge_points(document: Any, 
     assert described["tags"] == ["Simulator"]
 
 
+def test_describes_why_a_charge_point_is_not_deleted(document: Any) -> None:
+    described = document["paths"]["/api/v1/simulator/charge-points/{charge_point_id}"]["delete"]
+    refused = responses_of(document, described)["409"]
+    assert list(content(refused)["examples"]) == ["not_simulated"]
+
+
 def test_describes_that_unknown_members_and_empty_parameters_are_refused(document: Any) -> None:
     schemas = document["components"]["schemas"]
     assert schemas["ResetRequest"]["additionalProperties"] is False
