@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection
@@ -30,6 +30,11 @@ def now() -> datetime:
     if last is None or time.monotonic() - last.moment > LOOK_SECONDS:
         last = _last = look()
     return last.time + timedelta(seconds=time.monotonic() - last.moment)
+
+
+def written(moment: datetime) -> str:
+    """As the API tells every time: ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def look() -> Look:

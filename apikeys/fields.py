@@ -10,6 +10,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from .clock import written
+
 # ISO 8601 in its extended form, with an offset: a time without one would be a guess.
 DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)", re.ASCII)
 
@@ -89,7 +91,7 @@ class Moment(serializers.Field):
             self.fail("invalid")
 
     def to_representation(self, value: datetime) -> str:
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return written(value)
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)

@@ -8,7 +8,7 @@ import re
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from apikeys.admin.display import printable
+from apikeys.clock import written
 from chargepoints.database import in_database
 
 Read = Callable[[Any], Iterable[Sequence[Any]]]
@@ -39,7 +40,7 @@ def cell(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return written(value)
     return FORMULA.sub(r"\1'", printable(str(value)).replace("\x00", ""))
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -12,9 +11,9 @@ from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
+from apikeys.clock import written
 from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
 
 from .database import snapshot
@@ -156,14 +155,10 @@ def shown(charge_points: QuerySet[ChargePoint]) -> list[dict[str, Any]]:
     told = charge_points.annotate(online=ChargePoint.has_socket()).order_by("identity")
     rows: dict[int, dict[str, Any]] = {}
     for pk, identity, online, last_seen_at in told.values_list("pk", "identity", "online", "last_seen_at"):
-        heard = {"online": online, "last_heartbeat_at": written(last_seen_at)}
+        heard = {"online": online, "last_heartbeat_at": last_seen_at and written(last_seen_at)}
         rows[pk] = {"charge_point_id": identity, **heard, "connectors": []}
     connectors = Connector.objects.filter(LISTED, charge_point__in=list(rows)).order_by("connector_id")
     for connector in connectors.values("charge_point_id", *ConnectorSerializer.Meta.fields):
-        listed = rows[connector.pop("charge_point_id")]["connectors"]
-        listed.append({**connector, "info": connector["info"] or None, "timestamp": written(connector["timestamp"])})
+        listed, at = rows[connector.pop("charge_point_id")]["connectors"], connector["timestamp"]
+        listed.append({**connector, "info": connector["info"] or None, "timestamp": at and written(at)})
     return list(rows.values())
-
-
-def written(moment: datetime | None) -> str | None:
-    return moment.strftime(api_settings.DATETIME_FORMAT) if moment is not None else None

@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from django.db import connection, models, transaction
 from django.db.models.functions import Now
 
+from apikeys.clock import written
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
@@ -52,9 +53,7 @@ Note = Callable[[Happened], None]
 
 def told(value: Any) -> str:
     """How JSON says a time: as the API does."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return str(value)
+    return written(value) if isinstance(value, datetime) else str(value)
 
 
 _encode = json.JSONEncoder(default=told, separators=(",", ":")).encode
