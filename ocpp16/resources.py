@@ -95,13 +95,10 @@ class CommandFilters(django_filters.FilterSet):
     charge_point_id = Text(field_name="charge_point__identity", help_text="To this charge point only.")
     command = OneOf(COMMAND_ACTIONS, field_name="action", help_text="Of this action of OCPP only.")
     state = OneOf(Command.State.values)
-    late = Flag(method="answered_late", help_text="Answered after the timeout, or not.")
+    late = Flag(field_name="is_late", help_text="Answered after the timeout, or not.")
     api_key = Text(field_name="api_key__prefix", help_text="Sent by the key with this prefix only.")
     since = Since("created_at")
     before = Before("created_at")
-
-    def answered_late(self, commands: QuerySet[Command], name: str, is_late: bool) -> QuerySet[Command]:
-        return commands.filter(is_late=is_late)
 
 
 class PlaceField(serializers.Field[Any, Any, Any, Any]):

@@ -55,7 +55,7 @@ class OneOf(django_filters.ChoiceFilter):
 
 
 class Flag(django_filters.TypedChoiceFilter):
-    """`true` or `false`; what it means is the filter set's `method`."""
+    """`true` or `false`, of a column, or as the filter set's `method` has it."""
 
     def __init__(self, **options: Any) -> None:
         words, refusal = [("true", "true"), ("false", "false")], {"invalid_choice": "Must be true or false."}

@@ -19,7 +19,7 @@ from chargepoints.models import (
 from ocpp16.models import BulkCommand, Command
 from ocpp16.orders import EXAMPLES as ORDERS
 from tests.api import Api, error_of, make_charge_point
-from tests.chargepoints.api.test_access import BULK, USES, Use
+from tests.chargepoints.api.test_access import BULK, USES, Use, every
 from tests.chargepoints.webhooks import happen
 from tests.ocpp16.reference import EXAMPLES
 from tests.world import fill
@@ -71,10 +71,6 @@ RESOURCES = [
     Use("webhook_endpoint", "DELETE", ENDPOINT, "", status=204),
 ]
 ALL = [*COMMANDS, *RESOURCES]
-
-
-def every(uses: list[Use]) -> Any:
-    return pytest.mark.parametrize("use", uses, ids=[f"{use.method} {use.path}" for use in uses])
 
 
 class World:
