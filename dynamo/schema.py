@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from chargepoints.events import EVENTS
@@ -19,6 +21,7 @@ from .schema_texts import (
     ORDER_ERRORS,
     WEBHOOK_ERRORS,
     WEBHOOK_HEADERS,
+    Errors,
     lacks,
 )
 
@@ -65,16 +68,15 @@ class Operation:
         return self.path.startswith((OF_THE_REFERENCE, OF_THE_SIMULATOR)) and "202" in self.responses
 
     @property
-    def is_order(self) -> bool:
-        return self.path.startswith(OF_THE_SIMULATOR) and self.is_command
-
-    @property
-    def is_deletion(self) -> bool:
-        return self.method == "delete"
-
-    @property
-    def is_of_webhooks(self) -> bool:
-        return "Webhooks" in self.described["tags"]
+    def kinds(self) -> dict[str, Errors]:
+        """What it is besides, by the names in its errors, and how such errors differ from those of others."""
+        kinds = {
+            "command": (self.is_command, COMMAND_ERRORS),
+            "order": (self.is_command and self.path.startswith(OF_THE_SIMULATOR), ORDER_ERRORS),
+            "deletion": (self.method == "delete", DELETION_ERRORS),
+            "webhooks": ("Webhooks" in self.described["tags"], WEBHOOK_ERRORS),
+        }
+        return {name: errors for name, (holds, errors) in kinds.items() if holds}
 
     @property
     def scopes(self) -> list[str]:
@@ -136,20 +138,13 @@ class Operation:
     def error_name(self, status: int) -> str:
         """That of a component: what two operations call the same looks the same."""
         of_scope = [scope.replace(":", "_") for scope in self.scopes] if status == 403 else []
-        kinds = {
-            "command": self.is_command and status in COMMAND_ERRORS,
-            "order": self.is_order and status in ORDER_ERRORS,
-            "deletion": self.is_deletion and status in DELETION_ERRORS,
-            "webhooks": self.is_of_webhooks and status in WEBHOOK_ERRORS,
-            "post": self.is_replayed(status) or (self.is_repeatable and status in (409, 422)),
-        }
-        return ".".join([f"Error{status}", *of_scope, *(kind for kind, holds in kinds.items() if holds)])
+        of_kinds = [kind for kind, errors in self.kinds.items() if status in errors]
+        of_post = ["post"] if self.is_replayed(status) or (self.is_repeatable and status in (409, 422)) else []
+        return ".".join([f"Error{status}", *of_scope, *of_kinds, *of_post])
 
     def error_response(self, status: int) -> Json:
-        of_commands, of_webhooks = self.is_command and COMMAND_ERRORS, self.is_of_webhooks and WEBHOOK_ERRORS
-        of_few = ORDER_ERRORS if self.is_order else DELETION_ERRORS if self.is_deletion else {}
-        meaning, examples = (ERRORS | (of_commands or of_webhooks or {}) | of_few)[status]
-        examples = dict(examples)
+        meaning, common = reduce(or_, self.kinds.values(), ERRORS)[status]
+        examples = dict(common)
         if status == 403:
             examples |= {f"lacks_{scope.replace(':', '_')}": lacks(scope) for scope in self.scopes}
         if self.is_repeatable and status in idempotency.REFUSALS:
