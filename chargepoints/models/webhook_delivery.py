@@ -86,10 +86,12 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
 
     def fan_out(self, published: Collection[Published]) -> None:
         """Have these events delivered to all who want them, in the transaction that publishes them."""
+        endpoints = WebhookEndpoint.objects.filter(organization__in={event.organization_id for event in published})
         wanting: dict[int, list[WebhookEndpoint]] = {}
-        for endpoint in WebhookEndpoint.objects.filter(organization__in={event.organization_id for event in published}):
+        for endpoint in endpoints:
             wanting.setdefault(endpoint.organization_id, []).append(endpoint)
-        simulated = ChargePoint.objects.simulated({event.charge_point_id for event in published}) if wanting else set()
+        has_tests = any(endpoint.is_test for endpoint in endpoints)
+        simulated = ChargePoint.objects.simulated({event.charge_point_id for event in published}) if has_tests else ()
         native = connection.features.has_native_uuid_field
         rows = [
             (*(each if native else each.hex for each in (uuid.uuid4(), endpoint.pk)), event.id, event.charge_point_id)
