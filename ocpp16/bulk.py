@@ -13,6 +13,7 @@ from typing import Any
 from django.db import Error
 
 from chargepoints.database import in_database
+from chargepoints.tasks import cancel_all, keep_looking
 
 from .dispatch import NotSent, address, conclude, hand_over
 from .models import BulkCommand, BulkTarget, Command
@@ -29,21 +30,16 @@ in_bulk_thread = partial(in_database, threads=THREADS)
 async def run() -> None:
     """Carry out whatever is ordered, until cancelled."""
     running: set[asyncio.Task[None]] = set()
+
+    async def look() -> None:
+        for bulk in await in_bulk_thread(BulkCommand.objects.claim, AT_ONCE - len(running)):
+            running.add(task := asyncio.create_task(Errand(bulk).run()))
+            task.add_done_callback(running.discard)
+
     try:
-        while True:
-            try:
-                for bulk in await in_bulk_thread(BulkCommand.objects.claim, AT_ONCE - len(running)):
-                    running.add(task := asyncio.create_task(Errand(bulk).run()))
-                    task.add_done_callback(running.discard)
-            except Error as error:
-                logger.warning("Nobody knows which bulk commands wait: %s", error)
-            except Exception:
-                logger.exception("Nobody knows which bulk commands wait")
-            await asyncio.sleep(LOOK_SECONDS)
+        await keep_looking(look, LOOK_SECONDS, logger, "bulk commands wait")
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await cancel_all(running)
 
 
 class Errand:

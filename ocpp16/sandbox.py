@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db import Error
 
 from chargepoints.database import in_database
+from chargepoints.tasks import cancel_all, keep_looking
 
 from .models import Simulation
 from .models.simulation import LEASE
@@ -50,14 +51,7 @@ class Sandbox:
     async def run(self) -> None:
         """Run what nobody else runs, until cancelled; what must outlast that is stored then."""
         try:
-            while True:
-                try:
-                    await self.look()
-                except Error as error:
-                    logger.warning("Nobody knows which charge points are to be simulated: %s", error)
-                except Exception:
-                    logger.exception("Nobody knows which charge points are to be simulated")
-                await asyncio.sleep(LOOK_SECONDS)
+            await keep_looking(self.look, LOOK_SECONDS, logger, "charge points are to be simulated")
         finally:
             await self.end()
 
@@ -103,10 +97,7 @@ class Sandbox:
             refused[pk].password, refused[pk].refused_with = password, None
 
     async def stop(self, pks: set[int]) -> None:
-        tasks = [self.running.pop(pk).task for pk in pks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all([self.running.pop(pk).task for pk in pks])
 
     def memories(self) -> dict[int, dict[str, Any]]:
         """Of those that run; to be taken on the event loop, on which they change."""
@@ -114,9 +105,7 @@ class Sandbox:
 
     async def end(self) -> None:
         """Leave all to others, as it is now."""
-        for running in self.running.values():
-            running.task.cancel()
-        await asyncio.gather(*(running.task for running in self.running.values()), return_exceptions=True)
+        await cancel_all([running.task for running in self.running.values()])
         try:
             await in_sandbox_thread(Simulation.objects.remember, self.claim, self.memories())
             await in_sandbox_thread(Simulation.objects.release, self.claim)

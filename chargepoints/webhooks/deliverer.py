@@ -18,6 +18,7 @@ from ..database import Together, in_database
 from ..events import body
 from ..models import WebhookDelivery, WebhookEndpoint
 from ..models.webhook_delivery import Attempt
+from ..tasks import cancel_all, keep_looking
 from .client import Answer, Client
 from .signing import SecretUnreadable, signatures
 
@@ -58,14 +59,7 @@ class Deliverer:
     async def run(self) -> None:
         """Deliver until cancelled; what is on its way then is given a few seconds."""
         try:
-            while True:
-                try:
-                    await self.begin_rounds()
-                except Error as error:
-                    logger.warning("Nobody knows which webhooks are due: %s", error)
-                except Exception:
-                    logger.exception("Nobody knows which webhooks are due")
-                await asyncio.sleep(LOOK_SECONDS)
+            await keep_looking(self.begin_rounds, LOOK_SECONDS, logger, "webhooks are due")
         finally:
             self.is_ending = True
             await self.end()
@@ -80,9 +74,7 @@ class Deliverer:
     async def end(self) -> None:
         if self.rounds:
             _, late = await asyncio.wait(self.rounds, timeout=ENDING_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await cancel_all(late)
         await self.client.close()
 
 
@@ -111,9 +103,7 @@ class Round:
             await self.leave()
 
     async def leave(self) -> None:
-        for task in self.lanes.values():
-            task.cancel()
-        await asyncio.gather(*self.lanes.values(), return_exceptions=True)
+        await cancel_all(self.lanes.values())
         try:
             await asyncio.shield(in_webhook_thread(self.endpoint.release))
         except Error as error:

@@ -1,0 +1,29 @@
+"""Tasks of the event loop that go on until the process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+from django.db import Error
+
+
+async def keep_looking(look: Callable[[], Awaitable[Any]], seconds: float, logger: logging.Logger, what: str) -> None:
+    """Look again and again until cancelled, through failures of the database and its own; `what` nobody knows then."""
+    while True:
+        try:
+            await look()
+        except Error as error:
+            logger.warning("Nobody knows which %s: %s", what, error)
+        except Exception:
+            logger.exception("Nobody knows which %s", what)
+        await asyncio.sleep(seconds)
+
+
+async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel these, and wait until they have ended, however they do."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
