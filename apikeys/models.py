@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import hashlib
 import hmac
-import re
-import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
@@ -18,6 +14,7 @@ from django.utils import timezone
 
 from .clock import now
 from .idempotency import IdempotentRequest as IdempotentRequest
+from .key_texts import KEY_FORMAT, MODES, PREFIX_LENGTH, digest, new_text
 from .limits import (
     MAXIMUM_RATE,
     is_within,
@@ -28,12 +25,8 @@ from .limits import (
     validate_commands,
 )
 from .querysets import OrganizationQuerySet, OrganizationsQuerySet
-from .scopes import SCOPES
+from .scopes import validate_scopes
 
-KEY_START, TEST_KEY_START = "dyn_live_", "dyn_test_"
-KEY_FORMAT = re.compile(r"dyn_(live|test)_[A-Za-z0-9_-]{40}")
-PREFIX_LENGTH = len(KEY_START) + 8
-MODES = ("live", "test")
 FIND = """
     SELECT api_key.*, organization.name AS organization_name, organization.is_active AS organization_is_active
     FROM apikeys_apikey AS api_key
@@ -91,19 +84,6 @@ class AlreadyRevoked(Exception):
     """The key has been revoked or rotated before, by somebody else perhaps just now."""
 
 
-def validate_scopes(scopes: Any) -> None:
-    """Raise ValidationError unless `scopes` is a list of known scopes."""
-    unknown = [scope for scope in scopes if scope not in SCOPES] if isinstance(scopes, list) else [scopes]
-    if unknown:
-        names = ", ".join(str(scope) for scope in unknown)
-        raise ValidationError(f"Unknown scope: {names}. Known scopes: {', '.join(SCOPES)}.")
-
-
-def digest(key: str) -> str:
-    """SHA-256 of a key in hex; a slow hash would buy nothing against its 240 bits of entropy."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
 def with_organization(row: Any) -> ApiKey:
     """A row of FIND, with its organization as far as that tells it; the rest is read when it is asked for."""
     names = ("id", "name", "is_active")
@@ -152,7 +132,7 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
         **limits: Any,
     ) -> tuple[ApiKey, str]:
         """Create a key; returns its row and its full text, which is stored nowhere."""
-        text = (TEST_KEY_START if is_test else KEY_START) + secrets.token_urlsafe(30)
+        text = new_text(is_test=is_test)
         row = ApiKey(
             organization=organization,
             name=name,

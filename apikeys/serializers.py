@@ -8,8 +8,9 @@ from rest_framework import serializers
 from .actions import COMMAND_ACTIONS
 from .clock import now
 from .fields import Choice, Integer, Moment, StrictSerializer, Text
+from .key_texts import MODES
 from .limits import IDENTITY_LENGTH, MAXIMUM_ADDRESSES, MAXIMUM_CHARGE_POINTS, MAXIMUM_RATE, NOT_A_NETWORK, network
-from .models import MODES, ApiKey
+from .models import ApiKey
 from .scopes import SCOPES
 
 DEFAULT_OVERLAP, MAXIMUM_OVERLAP = timedelta(hours=24), timedelta(days=7)

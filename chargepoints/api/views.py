@@ -16,7 +16,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.models import MODES
+from apikeys.key_texts import MODES
 from apikeys.queries import StrictQueryView
 from apikeys.scopes import READ_CHARGE_POINTS, WRITE_CHARGE_POINTS
 from chargepoints.models import ChargePoint

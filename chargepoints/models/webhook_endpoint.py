@@ -10,7 +10,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.clock import now
-from apikeys.models import MODES, Organization
+from apikeys.key_texts import MODES
+from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
 from ..webhooks import signing

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apikeys.fields import Choice, Moment, PageQuery, StrictSerializer, Text
-from apikeys.models import MODES
+from apikeys.key_texts import MODES
 
 from ..events import EVENT, EVENTS, body
 from ..models import WebhookDelivery, WebhookEndpoint

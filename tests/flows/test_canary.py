@@ -18,7 +18,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.urls import reverse
 
-from apikeys.models import KEY_START, ApiKey
+from apikeys.key_texts import KEY_START
+from apikeys.models import ApiKey
 from tests.charge_point import ChargePointClient, basic
 from tests.conftest import eventually
 from tests.dynamo.test_settings import manage
