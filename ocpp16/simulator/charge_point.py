@@ -17,6 +17,7 @@ from .connector import Connector
 from .makes import MAKES, Make, now
 from .outbox import Entry, Outbox
 from .profiles import Profiles
+from .transaction import Transaction
 from .vehicle import Vehicle
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class ChargePoint:
         self.outbox = Outbox()
         self.operative = True
         self.connectors = [Connector(self, number) for number in range(1, make.connectors + 1)]
+        # Sessions whose end the central system has not confirmed yet, or that run.
+        self.untold: list[Transaction] = []
         self.socket: ClientConnection | None = None
         # The HTTP status of the last handshake, unless that succeeded.
         self.refused_with: int | None = None

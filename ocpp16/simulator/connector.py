@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -11,26 +10,13 @@ from ocpp.v16 import call
 
 from .makes import now, parse_time
 from .metering import meter_value
+from .transaction import NO_TRANSACTION, Transaction
 from .vehicle import Vehicle
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
 
-# A transaction id that no central system gives: for a stop whose StartTransaction was given up.
-NO_TRANSACTION = -1
 SECONDS_TO_LEAVE = 8.0
-
-
-@dataclass(eq=False)
-class Transaction:
-    """A charging session from StartTransaction to StopTransaction; `id` is None until the central system gave one."""
-
-    id_tag: str
-    meter_start: int
-    started_at: datetime
-    id: int | None = None
-    data: list[dict[str, Any]] = field(default_factory=list)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)
@@ -119,13 +105,12 @@ class Connector:
 
     def begin(self, id_tag: str, profile: dict[str, Any] | None = None) -> Transaction:
         """Start a transaction: the vehicle is plugged in and the tag is authorized."""
-        transaction = self.transaction = Transaction(id_tag, self.register_wh, now())
-        start = call.StartTransaction(
-            self.number, id_tag, transaction.meter_start, self.make.timestamp(transaction.started_at)
-        )
+        moment = now()
+        start = call.StartTransaction(self.number, id_tag, self.register_wh, self.make.timestamp(moment))
         if self.reservation:
             start.reservation_id, self.reservation = self.reservation.id, None
-        self.charge_point.post(lambda: start, partial(self._started, transaction), kept=True)
+        transaction = self.transaction = Transaction(start, moment)
+        self.tell(transaction)
         if profile:
             self.charge_point.profiles.install(self.number, profile)
         self.show("Charging")
@@ -133,6 +118,14 @@ class Connector:
         self.send_meter_values("Transaction.Begin")
         self._next_sample = self.charge_point.time() + self._sample_interval
         return transaction
+
+    def tell(self, transaction: Transaction) -> None:
+        """Have the central system hear of a session, from what it does not know yet."""
+        self.charge_point.untold.append(transaction)
+        if transaction.id is None:
+            self.charge_point.post(lambda: transaction.start, partial(self._started, transaction), kept=True)
+        if transaction.stop is not None:
+            self._tell_stop(transaction)
 
     def _started(self, transaction: Transaction, answer: Any) -> None:
         if answer is None:
@@ -149,27 +142,29 @@ class Connector:
         transaction = self.transaction
         if transaction is None or only not in (None, transaction):
             return False
-        stopped_at, meter_stop = self.make.timestamp(now()), self.register_wh
+        stop = self.stop_now(reason)
         self.send_meter_values("Transaction.End")
         self._keep_for_stop(transaction, "Transaction.End")
         self.transaction, self.power = None, 0.0
         self.charge_point.profiles.end_transaction(self.number)
         data = transaction.data if self.make.sends_transaction_data else None
-        self.charge_point.post(
-            lambda: call.StopTransaction(
-                meter_stop,
-                stopped_at,
-                transaction.id or NO_TRANSACTION,
-                reason,
-                id_tag,
-                data or None,  # type: ignore[arg-type]
-            ),
-            lambda answer: self.charge_point.report(f"transaction {transaction.id} stopped: {reason}"),
-            kept=True,
-        )
+        transaction.stop = replace(stop, id_tag=id_tag, transaction_data=data or None)
+        self._tell_stop(transaction)
         transaction.ended.set()
         self._finish()
         return True
+
+    def stop_now(self, reason: str) -> call.StopTransaction:
+        """A StopTransaction of this moment, yet without an id."""
+        moment = self.make.timestamp(now())
+        return call.StopTransaction(self.register_wh, moment, NO_TRANSACTION, reason)  # type: ignore[arg-type]
+
+    def _tell_stop(self, transaction: Transaction) -> None:
+        self.charge_point.post(transaction.stop_with_id, partial(self._stopped, transaction), kept=True)
+
+    def _stopped(self, transaction: Transaction, answer: Any) -> None:
+        self.charge_point.untold.remove(transaction)
+        self.charge_point.report(f"transaction {transaction.id} stopped: {transaction.stop_with_id().reason}")
 
     def _finish(self) -> None:
         if self.scheduled_operative is not None:

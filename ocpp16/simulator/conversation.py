@@ -27,8 +27,9 @@ from ocpp.v16.enums import (
 from websockets.asyncio.client import ClientConnection
 
 from . import errands, orders
-from .connector import Connector, Transaction, reservation_of
+from .connector import Connector, reservation_of
 from .makes import now, parse_time
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ocpp.v16 import call
 from ocpp.v16.enums import DiagnosticsStatus, FirmwareStatus
 
-from .connector import Connector, Transaction
+from .connector import Connector
 from .makes import now
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint

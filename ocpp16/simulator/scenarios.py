@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .charge_point import ChargePoint
-from .connector import Connector, Transaction
+from .connector import Connector
+from .transaction import Transaction
 
 FAULTS = (
     ("GroundFailure", "Ground fault detected"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +22,7 @@ from ocpp16.simulator.charge_point import ChargePoint
 from ocpp16.simulator.makes import MAKES, parse_time
 from ocpp16.simulator.memory import recollect, restore
 from tests.conftest import eventually
-from tests.ocpp16.central_system import DEADLINE, running_central_system, simulated, start
+from tests.ocpp16.central_system import DEADLINE, CentralSystem, running_central_system, simulated, start
 
 pytestmark = pytest.mark.without_services
 
@@ -245,19 +249,50 @@ class TestCancellation:
         task.cancel()
 
 
+@asynccontextmanager
+async def reborn(central_system: CentralSystem, memory: dict[str, Any]) -> AsyncIterator[ChargePoint]:
+    """A charge point of another process, which knows only what JSON told it."""
+    charge_point = ChargePoint(central_system.url, "SIM-1", make=TWO_CONNECTORS)
+    restore(charge_point, json.loads(json.dumps(memory)))
+    task = asyncio.create_task(fleet.run(charge_point))
+    yield charge_point
+    task.cancel()
+
+
 class TestMemory:
     async def test_a_session_that_was_running_ends_as_a_loss_of_power(self, central_system):
         async with simulated(central_system, TWO_CONNECTORS) as charge_point:
             transaction_id = await start(central_system)
             memory = recollect(charge_point)
             energy = charge_point.connectors[0].register_wh
-        reborn = ChargePoint(central_system.url, "SIM-1", make=TWO_CONNECTORS)
-        restore(reborn, memory)
-        task = asyncio.create_task(fleet.run(reborn))
-        stopped = await central_system.expect("StopTransaction", transaction_id=transaction_id)
-        task.cancel()
-        assert (stopped["reason"], stopped["meter_stop"]) == ("PowerLoss", energy)
-        assert reborn.connectors[0].register_wh == energy
+        async with reborn(central_system, memory) as charge_point:
+            stopped = await central_system.expect("StopTransaction", transaction_id=transaction_id)
+            assert (stopped["reason"], stopped["meter_stop"]) == ("PowerLoss", energy)
+            assert charge_point.connectors[0].register_wh == energy
+            assert len(central_system.sent("StartTransaction")) == 1
+            await eventually(lambda: charge_point.untold == [])
+
+    async def test_a_session_whose_start_was_not_answered_is_told_from_its_start(self, central_system):
+        offline = ChargePoint(central_system.url, "SIM-1", make=TWO_CONNECTORS)
+        begun = offline.connectors[1].begin("TAG")
+        async with reborn(central_system, recollect(offline)):
+            assert await central_system.expect("StartTransaction") == asdict(begun.start, dict_factory=without_none)
+            stopped = await central_system.expect("StopTransaction")
+            assert (stopped["reason"], stopped["transaction_id"]) == ("PowerLoss", central_system.transactions)
+
+    async def test_a_stop_that_was_not_answered_is_told_as_it_was(self, central_system):
+        async with simulated(central_system, TWO_CONNECTORS) as charge_point:
+            transaction_id = await start(central_system)
+            charge_point.lose_connection(60)
+            charge_point.connectors[0].end("Local", "TAG")
+            memory = recollect(charge_point)
+        async with reborn(central_system, memory):
+            stopped = await central_system.expect("StopTransaction", transaction_id=transaction_id)
+            assert (stopped["reason"], stopped["id_tag"]) == ("Local", "TAG")
+
+
+def without_none(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if value is not None}
 
 
 async def test_the_command_prints_one_line_per_event_and_ends_at_ctrl_c(central_system):
