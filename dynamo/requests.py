@@ -87,6 +87,13 @@ class Request(WebRequest):
         if protocols:
             headers.addRawHeader(b"Sec-WebSocket-Protocol", b", ".join(dict.fromkeys(protocols)))
 
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """Send the head of an answer with the body that comes at once."""
+        if self.channel is None:
+            return
+        with self.channel.transport.gathering():
+            super().handle_reply(message)
+
     def _refuse(self) -> None:
         # The rest of the body is read and dropped: closing at once would reset the connection under our answer.
         self.is_refused = True

@@ -25,6 +25,7 @@ from chargepoints.feed import watch
 from ocpp16.journal import journal
 
 from . import metrics, proxies
+from .connections import EagerConnection
 from .inbox import Inbox
 from .protocols import CONNECT_SECONDS, ChargePointFactory, ChargePointProtocol
 from .requests import RequestFactory
@@ -103,6 +104,7 @@ class Server(daphne.server.Server):
     def listen_success(self, port: Any) -> None:
         super().listen_success(port)
         self.port = port
+        port.transport = EagerConnection
         # Daphne makes its loop the current one only after it listens.
         beside = [metrics.watch_lag, *self.beside]
         self.tasks = [daphne.server.twisted_loop.create_task(start()) for start in beside]
