@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from apikeys.querysets import OrganizationQuerySet
 
 from ..database import update
+from ..lookups import IsAmong
 from . import happened
 from .event import OutboxEvent
 
@@ -95,19 +96,21 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
 
     def renew_leases(self, channel_names: list[str]) -> set[str]:
         """Keep these sockets online for another lease; returns those that still own their charge point."""
+        named = IsAmong(F("channel_name"), channel_names)
         with transaction.atomic():
             # Those that passed for offline, because this process hung or the database was away.
-            lapsed = self.filter(Q(online_until=None) | Q(online_until__lte=Now()), channel_name__in=channel_names)
+            lapsed = self.filter(named, Q(online_until=None) | Q(online_until__lte=Now()))
             held = lapsed.select_for_update(no_key=True).order_by("pk")
             rows = list(held.values_list("pk", "online_until", "address", Now()))
-            self.filter(channel_name__in=channel_names).update(online_until=Now() + LEASE)
+            self.filter(named).update(online_until=Now() + LEASE)
             back = [(pk, now, address) for pk, online_until, address, now in rows if online_until is None]
             OutboxEvent.objects.record(happened.connected(*each) for each in back)
         return self.owning(channel_names)
 
     def owning(self, channel_names: list[str]) -> set[str]:
         """Those of these sockets that still own their charge point."""
-        return set(self.filter(channel_name__in=channel_names).order_by().values_list("channel_name", flat=True))
+        rows = self.filter(IsAmong(F("channel_name"), channel_names)).order_by()
+        return set(rows.values_list("channel_name", flat=True))
 
     def end_leases(self) -> int:
         """Mark offline, some at a time, the charge points whose lease ran out; returns how many.
