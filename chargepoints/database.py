@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
-from functools import partial
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
@@ -138,6 +138,20 @@ def snapshot() -> Iterator[None]:
             yield
         finally:
             cursor.execute("ROLLBACK")
+
+
+def is_any(rows: Callable[[], models.QuerySet[Any]]) -> bool:
+    """Whether there are rows of a query that is always the same, and asked again and again, mostly in vain."""
+    with connection.cursor() as cursor:
+        cursor.execute(*_existence(rows))
+        return cursor.fetchone() is not None
+
+
+@cache
+def _existence(rows: Callable[[], models.QuerySet[Any]]) -> tuple[str, tuple[Any, ...]]:
+    """The statement, which the ORM takes longer to write than the database to answer."""
+    sql, params = rows().query.exists().sql_with_params()
+    return sql, tuple(params)
 
 
 def insert_row(row: models.Model, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from contextvars import Context
 
 from django.db import Error
 
-from chargepoints.database import in_database, upkeep_thread
+from chargepoints.database import in_database, is_any, upkeep_thread
 
 from .exchange import Exchange
 from .models import Command
@@ -59,6 +59,8 @@ class Deliveries:
 
 def find(channels: str) -> list[tuple[uuid.UUID, str]]:
     """What was kept for charge points whose sockets have such channels, and the channel of each."""
+    if not is_any(Command.objects.kept):
+        return []
     return list(Command.objects.deliverable(channels).values_list("pk", "charge_point__channel_name")[:AT_ONCE])
 
 

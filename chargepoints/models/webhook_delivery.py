@@ -15,11 +15,11 @@ from django.db.models.functions import Now
 from apikeys.clock import now
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import insert
+from ..database import insert, is_any
 from ..statements import SETTLE
 from .charge_point import ChargePoint
 from .event import Event, EventType, Published, told
-from .webhook_endpoint import WebhookEndpoint
+from .webhook_endpoint import WebhookEndpoint, WebhookEndpointQuerySet
 
 if TYPE_CHECKING:
     from ..webhooks.client import Answer
@@ -108,14 +108,17 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
         ids = first.values("endpoint").annotate(first=Min("event_id")).values("first")
         return Event.objects.filter(pk__in=ids).aggregate(at=Min("created_at"))["at"]
 
+    def ready_endpoints(self) -> WebhookEndpointQuerySet:
+        """Endpoints that something is due for, and that nobody has claimed."""
+        return WebhookEndpoint.objects.active().free().filter(Exists(self.due().filter(endpoint=OuterRef("pk"))))
+
     def claim_endpoints(self, count: int) -> list[WebhookEndpoint]:
         """Take for oneself some endpoints that something is due for, those first who have waited longest."""
-        ready = WebhookEndpoint.objects.active().free().filter(Exists(self.due().filter(endpoint=OuterRef("pk"))))
-        if not ready.exists():
+        if not is_any(WebhookDelivery.objects.ready_endpoints):
             return []
         claim = uuid.uuid4()
         with transaction.atomic():
-            free = ready.select_for_update(skip_locked=True, no_key=True, of=("self",))
+            free = self.ready_endpoints().select_for_update(skip_locked=True, no_key=True, of=("self",))
             taken = list(free.order_by(F("claimed_until").asc(nulls_first=True))[:count])
             rows = WebhookEndpoint.objects.filter(pk__in=[row.pk for row in taken])
             rows.update(claim=claim, claimed_until=Now() + CLAIM)

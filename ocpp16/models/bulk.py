@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from apikeys.models import ApiKey, Organization
 from apikeys.querysets import OrganizationQuerySet
-from chargepoints.database import insert_rows, update
+from chargepoints.database import insert_rows, is_any, update
 from chargepoints.models import ChargePoint
 
 from .command import Command
@@ -44,11 +44,16 @@ class BulkCommandQuerySet(OrganizationQuerySet["BulkCommand"]):
         rows = super().for_key(api_key)
         return rows if api_key.allowed_charge_points is None else rows.filter(api_key=api_key)
 
+    def free(self) -> BulkCommandQuerySet:
+        """Those that nobody carries out, and that have not ended."""
+        return self.filter(Q(leased_until=None) | Q(leased_until__lt=Now()), ended_at=None)
+
     def claim(self, count: int) -> list[BulkCommand]:
         """Take some that nobody carries out, for a lease."""
-        free = self.filter(Q(leased_until=None) | Q(leased_until__lt=Now()), ended_at=None)
+        if not is_any(BulkCommand.objects.free):
+            return []
         with transaction.atomic():
-            claimed = list(free.select_for_update(skip_locked=True, of=("self",)).order_by("created_at")[:count])
+            claimed = list(self.free().select_for_update(skip_locked=True, of=("self",)).order_by("created_at")[:count])
             self.filter(pk__in=[bulk.pk for bulk in claimed]).update(leased_until=Now() + LEASE)
         return claimed
 

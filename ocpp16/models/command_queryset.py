@@ -159,9 +159,13 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
     def unexpired(self) -> CommandQuerySet:
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
 
+    def kept(self) -> CommandQuerySet:
+        """What waits for its charge point to come online."""
+        return self.filter(KEPT, expires_at__gt=Now())
+
     def deliverable(self, channels: str) -> CommandQuerySet:
         """What was kept for charge points that have come online, by sockets whose channels begin so; oldest first."""
-        waiting = self.filter(KEPT, expires_at__gt=Now(), charge_point__channel_name__startswith=channels)
+        waiting = self.kept().filter(charge_point__channel_name__startswith=channels)
         accepted = Q(charge_point__registration_status=RegistrationStatus.ACCEPTED)
         return waiting.filter(accepted | ~Q(action__in=NEEDS_REGISTRATION)).order_by("created_at")
 
