@@ -14,6 +14,19 @@ STARTED = (
     "stop_id_tag",
     "fingerprint",
 )
+# In UTC, to be read once for all rows.
+NOW = {
+    "postgresql": "to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
+    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+}
+CONVERSING = """
+    SELECT {now}, charge_point.id, charge_point.organization_id, charge_point.is_simulated,
+        charge_point.registration_status, charge_point.heartbeat_interval_override,
+        organization.accept_unknown_id_tags, organization.heartbeat_interval
+    FROM chargepoints_chargepoint AS charge_point
+    JOIN apikeys_organization AS organization ON organization.id = charge_point.organization_id
+    WHERE charge_point.id IN ({ids})
+"""
 STOP = """
     UPDATE chargepoints_transaction
     SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = %s,
