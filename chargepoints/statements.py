@@ -40,6 +40,22 @@ RECORD_LATEST = """
         stopped_at = CASE WHEN state = 'inferred' THEN %s ELSE stopped_at END
     WHERE id = %s AND (latest_meter_at IS NULL OR latest_meter_at <= %s)
 """
+# The same for many at a time: each would be read, planned and answered by itself.
+RECORD_ALL_LATEST = """
+    UPDATE chargepoints_transaction AS measured
+    SET latest_meter_value = reading.wh, latest_meter_at = reading.moment,
+        meter_stop = CASE WHEN state = 'inferred' THEN reading.wh ELSE meter_stop END,
+        stopped_at = CASE WHEN state = 'inferred' THEN reading.moment ELSE stopped_at END
+    FROM jsonb_to_recordset(%s) AS reading (id integer, wh bigint, moment timestamptz)
+    WHERE measured.id = reading.id AND (latest_meter_at IS NULL OR latest_meter_at <= reading.moment)
+"""
+MEASURED = """
+    SELECT id, charge_point_id, connector_id, told_at IS NULL OR told_at <= %s
+    FROM chargepoints_transaction
+    WHERE {where}
+"""
+NAMED = "id IN ({ids})"
+CHARGING = "charge_point_id IN ({ids}) AND state = 'active' AND connector_id > 0"
 # One parameter for all readings: ten thousand rows of the ORM's take three times as long.
 INSERT_READINGS = """
     INSERT INTO chargepoints_metervalue

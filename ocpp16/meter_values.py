@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from chargepoints.fingerprints import fingerprint
 from chargepoints.models import MeterValue, Reading, Transaction
-from chargepoints.models.transaction import MAXIMUM_TRANSACTION_ID
 from chargepoints.readings import energy_wh
 
 from .received import Received
@@ -35,19 +33,25 @@ def meter_values(received: Received) -> dict[str, Any]:
 
 
 def store_meter_values(batch: list[Received]) -> None:
-    measured = measured_transactions(batch)
+    measured = MeasuredTransactions(batch)
     record([read(each, "meterValue", measured.of(each), each.payload["connectorId"]) for each in batch])
-    measured.tell(batch[-1].received_at)
+    measured.tell()
 
 
-@dataclass
 class MeasuredTransactions:
-    """The transactions that messages may measure: by number, by place of the active ones, and when last told of."""
+    """The transactions that messages may measure: those that they name, or the active ones of who names none."""
 
-    owners: dict[int, int] = field(default_factory=dict)
-    charging: dict[tuple[int, int], int] = field(default_factory=dict)
-    told_at: dict[int, datetime | None] = field(default_factory=dict)
-    measured: set[int] = field(default_factory=set)
+    def __init__(self, batch: list[Received]) -> None:
+        self.at = batch[-1].received_at
+        told_before = self.at - TELL_INTERVAL
+        numbers = {number for each in batch if (number := each.payload.get("transactionId")) is not None}
+        silent = {each.charge_point.pk for each in batch if each.payload.get("transactionId") in NO_TRANSACTION}
+        named = Transaction.objects.named(numbers, told_before)
+        charging = Transaction.objects.charging(silent, told_before)
+        self.owners = {each.number: each.charge_point_id for each in named}
+        self.charging = {(each.charge_point_id, each.connector_id): each.number for each in charging}
+        self.due = {each.number for each in [*named, *charging] if each.is_due}
+        self.measured: set[int] = set()
 
     def of(self, received: Received) -> int | None:
         """The transaction that a message measures: the one named, or the active one of the connector if none is."""
@@ -61,26 +65,10 @@ class MeasuredTransactions:
             self.measured.add(number)
         return number
 
-    def tell(self, at: datetime) -> None:
+    def tell(self) -> None:
         """Have those told that were measured, unless they have just been."""
-        last = ((number, self.told_at[number]) for number in self.measured)
-        if due := [number for number, told_at in last if told_at is None or at - told_at >= TELL_INTERVAL]:
-            Transaction.objects.tell(due, at)
-
-
-def measured_transactions(batch: list[Received]) -> MeasuredTransactions:
-    found = MeasuredTransactions()
-    named = {each.payload.get("transactionId") for each in batch}
-    numbers = [number for number in named if number is not None and 1 <= number <= MAXIMUM_TRANSACTION_ID]
-    silent = {each.charge_point.pk for each in batch if each.payload.get("transactionId") in NO_TRANSACTION}
-    known = Transaction.objects.filter(pk__in=numbers).order_by() if numbers else Transaction.objects.none()
-    for number, charge_point_id, told_at in known.values_list("pk", "charge_point_id", "told_at"):
-        found.owners[number], found.told_at[number] = charge_point_id, told_at
-    active = Transaction.objects.active().filter(charge_point__in=silent, connector_id__gt=0).order_by()
-    places = active.values_list("charge_point_id", "connector_id", "pk", "told_at") if silent else ()
-    for charge_point_id, connector_id, number, told_at in places:
-        found.charging[charge_point_id, connector_id], found.told_at[number] = number, told_at
-    return found
+        if due := self.measured & self.due:
+            Transaction.objects.tell(due, self.at)
 
 
 def read(received: Received, member: str, transaction_id: int | None, connector_id: int) -> Measured:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 from collections.abc import Collection
@@ -16,7 +17,7 @@ from apikeys.querysets import ChargePointOwnedQuerySet
 
 from ..database import insert_row
 from ..fingerprints import fingerprint, start_mark
-from ..statements import RECORD_LATEST, STARTED, STOP
+from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST, STARTED, STOP
 from . import happened
 from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
@@ -43,6 +44,24 @@ class Surroundings(NamedTuple):
 
     rows: list[Transaction]
     numbers: list[int]
+
+
+class Measurable(NamedTuple):
+    """A transaction that meter values may measure; `is_due`: nobody has been told of it since the time asked for."""
+
+    number: int
+    charge_point_id: int
+    connector_id: int
+    is_due: bool
+
+
+def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[Measurable]:
+    if not ids:
+        return []
+    statement = MEASURED.format(where=where.format(ids=", ".join(["%s"] * len(ids))))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), *ids])
+        return [Measurable(*row) for row in cursor.fetchall()]
 
 
 class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
@@ -121,11 +140,25 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
 
         An inference follows them.
         """
-        adapt = connection.ops.adapt_datetimefield_value
         # In one order everywhere, so that two processes that store the same do not wait for each other.
-        rows = [(energy_wh, adapt(at), energy_wh, adapt(at), pk, adapt(at)) for pk, energy_wh, at in sorted(readings)]
+        newest = {pk: (energy_wh, at) for pk, at, energy_wh in sorted((pk, at, wh) for pk, wh, at in readings)}
         with connection.cursor() as cursor:
-            cursor.executemany(RECORD_LATEST, rows)
+            if connection.vendor == "postgresql":
+                rows = [{"id": pk, "wh": wh, "moment": str(at)} for pk, (wh, at) in newest.items()]
+                cursor.execute(RECORD_ALL_LATEST, [json.dumps(rows)])
+                return
+            adapt = connection.ops.adapt_datetimefield_value
+            cursor.executemany(
+                RECORD_LATEST, [(wh, adapt(at), wh, adapt(at), pk, adapt(at)) for pk, (wh, at) in newest.items()]
+            )
+
+    def named(self, numbers: Collection[int], told_before: datetime) -> list[Measurable]:
+        """Those of these numbers, as meter values want them."""
+        return measurable(NAMED, [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID], told_before)
+
+    def charging(self, charge_points: Collection[int], told_before: datetime) -> list[Measurable]:
+        """The active ones at the connectors of these charge points, as meter values want them."""
+        return measurable(CHARGING, charge_points, told_before)
 
     def tell(self, pks: Collection[int], at: datetime) -> None:
         """Have the newest readings of these told that are still active."""
