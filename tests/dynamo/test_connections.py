@@ -1,0 +1,103 @@
+"""When a connection writes, on a real socket whose other end reads as the test wants."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.protocol import Protocol
+
+from dynamo.connections import EagerConnection
+
+pytestmark = pytest.mark.without_services
+
+
+class Loop:
+    """What a connection asks of Twisted's reactor: to be told when the kernel takes more."""
+
+    def __init__(self) -> None:
+        self.watched = False
+
+    def addReader(self, connection: Any) -> None:
+        pass
+
+    def addWriter(self, connection: Any) -> None:
+        self.watched = True
+
+    def removeWriter(self, connection: Any) -> None:
+        self.watched = False
+
+
+class Pair:
+    def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
+        self.theirs, self.loop = theirs, Loop()
+        protocol: Any = Protocol()
+        self.connection = EagerConnection(ours, protocol, ("127.0.0.1", 1), None, 0, self.loop)
+        protocol.makeConnection(self.connection)
+
+    def read(self) -> bytes:
+        """All that has arrived."""
+        data = b""
+        try:
+            while more := self.theirs.recv(1_000_000):
+                data += more
+        except BlockingIOError:
+            pass
+        return data
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        yield Pair(ours, theirs)
+
+
+def test_writes_without_the_loop(pair: Pair) -> None:
+    pair.connection.write(b"answer")
+    assert pair.read() == b"answer"
+    assert not pair.loop.watched
+
+
+def test_keeps_what_the_kernel_does_not_take_and_what_comes_after_it(pair: Pair) -> None:
+    first, second = b"1" * 20_000_000, b"2" * 10
+    pair.connection.write(first)
+    pair.connection.writeSequence([second])
+    assert pair.loop.watched
+    received = b""
+    while pair.loop.watched:
+        received += pair.read()
+        pair.connection.doWrite()
+    assert received + pair.read() == first + second
+    pair.connection.write(b"3")
+    assert pair.read() == b"3"
+
+
+def test_writes_as_one_what_is_gathered(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+
+    def write(data: bytes) -> int:
+        written.append(bytes(data))
+        return len(data)
+
+    monkeypatch.setattr(pair.connection, "writeSomeData", write)
+    with pair.connection.gathering():
+        pair.connection.writeSequence([b"head", b" and "])
+        pair.connection.write(b"body")
+        assert written == []
+    assert written == [b"head and body"]
+
+
+def test_leaves_it_to_the_loop_to_meet_a_peer_that_is_gone(pair: Pair) -> None:
+    pair.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    pair.theirs.close()
+    for _ in range(3):  # the reset may be on its way
+        pair.connection.write(b"nobody hears this")
+    assert pair.loop.watched
+    assert isinstance(pair.connection.doWrite(), Exception)
