@@ -139,9 +139,7 @@ def server_processes(own_threads: None, tmp_path_factory: pytest.TempPathFactory
     name = str(connection.settings_dict["NAME"])
     count = 2 if os.environ.get("REDIS_URL") else 1
     logs = tmp_path_factory.mktemp("servers")
-    # PostgreSQL has a hundred connections as it comes, for the servers of both test processes and for these.
-    environment = {"DYNAMO_DATABASE_POOL": "12"}
-    processes = [ServerProcess(name, logs / f"server-{number}.log", environment) for number in range(count)]
+    processes = [ServerProcess(name, logs / f"server-{number}.log") for number in range(count)]
     for process in processes:
         process.start()
     yield Servers(processes[0], processes[-1])

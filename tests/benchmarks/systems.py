@@ -102,7 +102,9 @@ class Product(System):
             "DJANGO_SETTINGS_MODULE": "dynamo.settings",
             "DYNAMO_DATA_DIR": str(folder),
             "DYNAMO_SECRET_KEY": secrets.token_urlsafe(50),
-            "DYNAMO_COMMAND_TIMEOUT": "",  # the product's own, not the tests'
+            # The product's own, not the tests'.
+            "DYNAMO_COMMAND_TIMEOUT": "",
+            "DYNAMO_DATABASE_POOL": "",
             **services,
         }
         self.keys: dict[str, str] = {}

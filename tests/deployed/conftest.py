@@ -116,7 +116,8 @@ def deployment(
         database(postgresql_cluster, name),
         started(RedisServer(folder)) as redis_server,
     ):
-        environment = {"DATABASE_URL": postgresql_cluster.url(name), "REDIS_URL": redis_server.url}
+        urls = {"DATABASE_URL": postgresql_cluster.url(name), "REDIS_URL": redis_server.url}
+        environment = {**urls, "DYNAMO_DATABASE_POOL": ""}  # the product's own, on a PostgreSQL that nobody shares
         environment |= getattr(request.module, "ENVIRONMENT", {})
         made = Deployment(postgresql_cluster, redis_server, [], environment, folder)
         try:
