@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import itertools
 import os
 import signal
@@ -43,6 +44,9 @@ def authorities(file: str | None, **options: Any) -> Any:
 httpcore2.default_ssl_context = lambda **options: authorities(os.environ.get("SSL_CERT_FILE"), **options)
 
 _numbers = itertools.count(1)
+_ended = itertools.count(1)
+# The task of a test keeps its connection until it is collected; PostgreSQL has a hundred as it comes.
+TESTS_BETWEEN_COLLECTIONS = 10
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,6 +60,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
     return Scheduler(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported is never garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_teardown() -> None:
+    """Close the connections of tasks that have ended; they are parts of cycles."""
+    if next(_ended) % TESTS_BETWEEN_COLLECTIONS == 0:
+        gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
