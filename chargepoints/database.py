@@ -141,7 +141,7 @@ def snapshot() -> Iterator[None]:
 
 
 def is_any(rows: Callable[[], models.QuerySet[Any]]) -> bool:
-    """Whether there are rows of a query that is always the same, and asked again and again, mostly in vain."""
+    """Whether a manager's method finds any rows; for what is asked again and again, mostly in vain."""
     with connection.cursor() as cursor:
         cursor.execute(*_existence(rows))
         return cursor.fetchone() is not None

@@ -46,7 +46,7 @@ RECORD_ALL_LATEST = """
     SET latest_meter_value = reading.wh, latest_meter_at = reading.moment,
         meter_stop = CASE WHEN state = 'inferred' THEN reading.wh ELSE meter_stop END,
         stopped_at = CASE WHEN state = 'inferred' THEN reading.moment ELSE stopped_at END
-    FROM jsonb_to_recordset(%s) AS reading (id integer, wh bigint, moment timestamptz)
+    FROM unnest(%s::integer[], %s::bigint[], %s::timestamptz[]) AS reading (id, wh, moment)
     WHERE measured.id = reading.id AND (latest_meter_at IS NULL OR latest_meter_at <= reading.moment)
 """
 MEASURED = """

@@ -31,16 +31,20 @@ class EagerConnection(Server):
         self.write(b"".join(iovec))
 
     def has_written_all(self) -> bool:
-        """Whether nothing must go first, and nobody waits to be asked for more by the loop when it has written."""
-        is_idle = self.connected and not self.dataBuffer and not self._tempDataLen and not self._writeDisconnected
-        return bool(is_idle and (self.producer is None or self.streamingProducer))
+        """Whether nothing must go first, and the loop, where it has written, has nobody to ask for more or to close."""
+        if not self.connected or self.disconnecting or self._aborting or self._writeDisconnected:
+            return False
+        return not self.dataBuffer and not self._tempDataLen and (self.producer is None or self.streamingProducer)
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """Write all that is written meanwhile as one."""
-        self.gathered = []
+        """Write all that is written meanwhile as one, whatever fails; within another, that one writes it."""
+        if self.gathered is not None:
+            yield
+            return
+        gathered = self.gathered = []
         try:
             yield
         finally:
-            gathered, self.gathered = self.gathered, None
+            self.gathered = None
             self.write(b"".join(gathered))

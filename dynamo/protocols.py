@@ -212,6 +212,9 @@ class ChargePointProtocol(WebSocketProtocol):
             return  # it is closing, and takes no more
         if not self.unsent():
             self.unsent_since = None  # taken between two checks
+        if binary:
+            super().serverSend(content, binary)
+            return
         self.transport.write(websocket_frames.text_frame(content.encode()))
         self._check_amount()
 

@@ -89,7 +89,7 @@ class Request(WebRequest):
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         """Send the head of an answer with the body that comes at once."""
-        if self.channel is None:
+        if self.finished or self.channel is None:
             return
         with self.channel.transport.gathering():
             super().handle_reply(message)

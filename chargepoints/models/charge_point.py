@@ -95,6 +95,8 @@ class ChargePointQuerySet(LeaseQuerySet):
 
     def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
+        if not pks:
+            return {}
         now, ids = statements.NOW[connection.vendor], ", ".join(["%s"] * len(pks))
         with connection.cursor() as cursor:
             cursor.execute(statements.CONVERSING.format(now=now, ids=ids), [*pks])

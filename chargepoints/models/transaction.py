@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import secrets
 import uuid
 from collections.abc import Collection
@@ -56,6 +55,7 @@ class Measurable(NamedTuple):
 
 
 def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[Measurable]:
+    """The transactions that one of the conditions beside statements.MEASURED finds by these ids."""
     if not ids:
         return []
     statement = MEASURED.format(where=where.format(ids=", ".join(["%s"] * len(ids))))
@@ -141,16 +141,17 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         An inference follows them.
         """
         # In one order everywhere, so that two processes that store the same do not wait for each other.
-        newest = {pk: (energy_wh, at) for pk, at, energy_wh in sorted((pk, at, wh) for pk, wh, at in readings)}
+        newest = {
+            pk: (wh, at) for pk, wh, at in sorted(readings, key=lambda reading: (reading[0], reading[2], reading[1]))
+        }
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
-                rows = [{"id": pk, "wh": wh, "moment": str(at)} for pk, (wh, at) in newest.items()]
-                cursor.execute(RECORD_ALL_LATEST, [json.dumps(rows)])
-                return
-            adapt = connection.ops.adapt_datetimefield_value
-            cursor.executemany(
-                RECORD_LATEST, [(wh, adapt(at), wh, adapt(at), pk, adapt(at)) for pk, (wh, at) in newest.items()]
-            )
+                energies, moments = zip(*newest.values(), strict=True)
+                cursor.execute(RECORD_ALL_LATEST, [[*newest], [*energies], [*moments]])
+            else:
+                adapt = connection.ops.adapt_datetimefield_value
+                rows = ((pk, wh, adapt(at)) for pk, (wh, at) in newest.items())
+                cursor.executemany(RECORD_LATEST, [(wh, at, wh, at, pk, at) for pk, wh, at in rows])
 
     def named(self, numbers: Collection[int], told_before: datetime) -> list[Measurable]:
         """Those of these numbers, as meter values want them."""

@@ -41,7 +41,7 @@ def restore(charge_point: ChargePoint, memory: dict[str, Any]) -> None:
     for connector, known in zip(charge_point.connectors, memory["connectors"], strict=True):
         connector.energy, connector.operative = known["energy"], known["operative"]
         connector.settle()
-    for known in memory["untold"]:
+    for known in memory.get("untold", ()):  # older releases did not remember them
         start, stop = call.StartTransaction(**known["start"]), call.StopTransaction(**known["stop"])
         connector = charge_point.connectors[start.connector_id - 1]
         connector.tell(Transaction(start, parse_time(start.timestamp), known["id"], stop))

@@ -29,6 +29,12 @@ class Loop:
     def removeWriter(self, connection: Any) -> None:
         self.watched = False
 
+    def removeReader(self, connection: Any) -> None:
+        pass
+
+    def callLater(self, *call: Any) -> None:
+        pass
+
 
 class Pair:
     def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
@@ -92,6 +98,21 @@ def test_writes_as_one_what_is_gathered(pair: Pair, monkeypatch: pytest.MonkeyPa
         pair.connection.write(b"body")
         assert written == []
     assert written == [b"head and body"]
+
+
+def test_gathers_within_a_gathering_for_that_one(pair: Pair) -> None:
+    with pair.connection.gathering():
+        pair.connection.write(b"first ")
+        with pair.connection.gathering():
+            pair.connection.write(b"second")
+        assert pair.read() == b""
+    assert pair.read() == b"first second"
+
+
+def test_writes_nothing_more_once_it_is_aborted(pair: Pair) -> None:
+    pair.connection.abortConnection()
+    pair.connection.write(b"too late")
+    assert pair.read() == b""
 
 
 def test_leaves_it_to_the_loop_to_meet_a_peer_that_is_gone(pair: Pair) -> None:

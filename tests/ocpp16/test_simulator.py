@@ -290,6 +290,13 @@ class TestMemory:
             stopped = await central_system.expect("StopTransaction", transaction_id=transaction_id)
             assert (stopped["reason"], stopped["id_tag"]) == ("Local", "TAG")
 
+    async def test_takes_up_what_an_older_release_remembered(self, central_system):
+        charge_point = ChargePoint(central_system.url, "SIM-1", make=ONE_CONNECTOR)
+        connector = {"energy": 123_456.0, "operative": False, "transaction_id": 7, "at": "2026-01-01T00:00:00Z"}
+        restore(charge_point, {"firmware": "9.9", "operative": True, "connectors": [connector]})
+        assert (charge_point.firmware, charge_point.connectors[0].register_wh) == ("9.9", 123_456)
+        assert charge_point.connectors[0].status == "Unavailable"
+
 
 def without_none(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in items if value is not None}

@@ -92,6 +92,19 @@ def test_tells_all_of_a_session(api: Api, charge_point: ChargePoint) -> None:
     }
 
 
+@pytest.mark.parametrize("minutes", [(5, 6), (6, 5), (5, 5)], ids=["in order", "out of order", "of one moment"])
+def test_tells_the_newest_of_several_readings_that_came_together(
+    api: Api, charge_point: ChargePoint, minutes: tuple[int, int]
+) -> None:
+    number, other = start(charge_point), start(charge_point, connector_id=2)
+    newest_last = sorted(zip(minutes, (11_000, 12_000), strict=True))
+    readings = [(number, wh, BEGAN + timedelta(minutes=minute)) for minute, wh in newest_last]
+    Transaction.objects.record_latest([*reversed(readings), (other, 13_000, BEGAN)])
+    Transaction.objects.record_latest([(number, 99_000, BEGAN + timedelta(minutes=4))])
+    assert api.get(f"/sessions/{number}").json()["current_meter_value"] == newest_last[-1][1]
+    assert api.get(f"/sessions/{other}").json()["current_meter_value"] == 13_000
+
+
 def test_tells_what_an_active_session_has_delivered_so_far(api: Api, charge_point: ChargePoint) -> None:
     number = start(charge_point)
     Transaction.objects.record_latest([(number, 11_250, BEGAN + timedelta(minutes=5))])
