@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from apikeys.models import Organization
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.credentials import generate_password
+from chargepoints.database import is_any
 from chargepoints.models import ChargePoint
 
 # Whoever runs a simulation says so again and again; after this, another process takes over.
@@ -43,7 +44,7 @@ class SimulationQuerySet(ChargePointOwnedQuerySet["Simulation"]):
 
     def claim(self, claim: uuid.UUID, count: int) -> list[Simulation]:
         """Take some that nobody runs, each with a new `password`: whoever ran it before cannot connect again."""
-        if not self.free().exists():
+        if not is_any(Simulation.objects.free):
             return []
         with transaction.atomic():
             claimed = list(self.free().hold()[:count])
