@@ -15,7 +15,7 @@ STARTED = (
     "fingerprint",
 )
 # In UTC, to be read once for all rows.
-NOW = {
+NOW_AS_TEXT = {
     "postgresql": "to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
 }

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models
@@ -13,13 +13,13 @@ from django.utils import timezone
 from apikeys import clock
 from apikeys.models import Organization
 
-from .. import credentials, statements
+from .. import credentials
 from ..database import update
 from ..identities import IDENTITY_LENGTH, validate_identity
 from . import happened
+from .conversing import ConversingQuerySet
 from .deletion import Deleted, delete_whole
 from .event import OutboxEvent
-from .lease import LeaseQuerySet
 
 if TYPE_CHECKING:
     from .connector import ConnectorStatus
@@ -35,9 +35,6 @@ HARDWARE = (
     "meter_type",
     "meter_serial_number",
 )
-# As statements.CONVERSING tells them, in the order of the fields of their models.
-CONVERSING = ("id", "organization_id", "is_simulated", "registration_status", "heartbeat_interval_override")
-CONVERSING_OF_ORGANIZATION = ("id", "accept_unknown_id_tags", "heartbeat_interval")
 
 
 class RegistrationStatus(models.TextChoices):
@@ -62,7 +59,7 @@ class Availability(models.TextChoices):
     INOPERATIVE = "Inoperative"
 
 
-class ChargePointQuerySet(LeaseQuerySet):
+class ChargePointQuerySet(ConversingQuerySet):
     charge_point_path = "identity"
     sandbox_path = "is_simulated"
 
@@ -93,21 +90,6 @@ class ChargePointQuerySet(LeaseQuerySet):
         """Those of these that are simulated."""
         return set(self.filter(pk__in=pks, is_simulated=True).order_by().values_list("pk", flat=True))
 
-    def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
-        """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
-        if not pks:
-            return {}
-        now, ids = statements.NOW[connection.vendor], ", ".join(["%s"] * len(pks))
-        with connection.cursor() as cursor:
-            cursor.execute(statements.CONVERSING.format(now=now, ids=ids), [*pks])
-            rows = cursor.fetchall()
-        asked_at = datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC) if rows else None
-        organizations: dict[int, Organization] = {}
-        found = {row[1]: conversing_row(self.db, row, organizations) for row in rows}
-        for charge_point in found.values():
-            charge_point.asked_at = asked_at  # type: ignore[attr-defined]
-        return found
-
     def boot(self, told: list[tuple[int, datetime, dict[str, str]]]) -> None:
         """Store what BootNotifications told: each (charge point, moment, values by the names of HARDWARE)."""
         adapt = connection.ops.adapt_datetimefield_value
@@ -132,18 +114,6 @@ class ChargePointQuerySet(LeaseQuerySet):
                 seconds.setdefault(seen_at.replace(microsecond=0), []).append(pk)
         for seen_at, pks in seconds.items():
             self.filter(pk__in=pks).update(last_seen_at=seen_at)
-
-
-def conversing_row(database: str, row: tuple[Any, ...], organizations: dict[int, Organization]) -> ChargePoint:
-    """A row of statements.CONVERSING; those of one organization share it."""
-    _, pk, organization_id, is_simulated, status, override, accepts, interval = row
-    if organization_id not in organizations:
-        told = (organization_id, bool(accepts), interval)
-        organizations[organization_id] = Organization.from_db(database, CONVERSING_OF_ORGANIZATION, told)
-    values = (pk, organization_id, bool(is_simulated), status, override)
-    charge_point = ChargePoint.from_db(database, CONVERSING, values)
-    charge_point.organization = organizations[organization_id]
-    return charge_point
 
 
 class ChargePoint(models.Model):

@@ -16,14 +16,13 @@ from apikeys.querysets import ChargePointOwnedQuerySet
 
 from ..database import insert_row
 from ..fingerprints import fingerprint, start_mark
-from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST, STARTED, STOP
+from ..statements import STARTED, STOP
 from . import happened
 from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
 from .connector import Connector
 from .event import Note, OutboxEvent, note_now
-
-MAXIMUM_TRANSACTION_ID = 2**31 - 1
+from .measured import MAXIMUM_TRANSACTION_ID, MeasuredQuerySet
 
 
 def new_transaction_id() -> int:
@@ -45,26 +44,7 @@ class Surroundings(NamedTuple):
     numbers: list[int]
 
 
-class Measurable(NamedTuple):
-    """A transaction that meter values may measure; `is_due`: nobody has been told of it since the time asked for."""
-
-    number: int
-    charge_point_id: int
-    connector_id: int
-    is_due: bool
-
-
-def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[Measurable]:
-    """The transactions that one of the conditions beside statements.MEASURED finds by these ids."""
-    if not ids:
-        return []
-    statement = MEASURED.format(where=where.format(ids=", ".join(["%s"] * len(ids))))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), *ids])
-        return [Measurable(*row) for row in cursor.fetchall()]
-
-
-class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
+class TransactionQuerySet(MeasuredQuerySet):
     def active(self) -> TransactionQuerySet:
         return self.filter(state=Transaction.State.ACTIVE)
 
@@ -134,32 +114,6 @@ class TransactionQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         rows = list(self.filter(Q(charge_point__in=charge_points) & repeated_or_open | Q(pk__in=numbers)).order_by())
         free = numbers - {row.pk for row in rows}
         return Surroundings(rows, sorted(free)) if len(free) >= len(starts) else self.surroundings(starts)
-
-    def record_latest(self, readings: list[tuple[int, int, datetime]]) -> None:
-        """Keep readings of the energy register, each (transaction, Wh, measured at), that are newer than those known.
-
-        An inference follows them.
-        """
-        # In one order everywhere, so that two processes that store the same do not wait for each other.
-        newest = {
-            pk: (wh, at) for pk, wh, at in sorted(readings, key=lambda reading: (reading[0], reading[2], reading[1]))
-        }
-        with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                energies, moments = zip(*newest.values(), strict=True)
-                cursor.execute(RECORD_ALL_LATEST, [[*newest], [*energies], [*moments]])
-            else:
-                adapt = connection.ops.adapt_datetimefield_value
-                rows = ((pk, wh, adapt(at)) for pk, (wh, at) in newest.items())
-                cursor.executemany(RECORD_LATEST, [(wh, at, wh, at, pk, at) for pk, wh, at in rows])
-
-    def named(self, numbers: Collection[int], told_before: datetime) -> list[Measurable]:
-        """Those of these numbers, as meter values want them."""
-        return measurable(NAMED, [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID], told_before)
-
-    def charging(self, charge_points: Collection[int], told_before: datetime) -> list[Measurable]:
-        """The active ones at the connectors of these charge points, as meter values want them."""
-        return measurable(CHARGING, charge_points, told_before)
 
     def tell(self, pks: Collection[int], at: datetime) -> None:
         """Have the newest readings of these told that are still active."""

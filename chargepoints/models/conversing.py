@@ -1,0 +1,49 @@
+"""What an answer depends on to a charge point that says something; each batch of messages begins with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+
+from apikeys.models import Organization
+
+from ..statements import CONVERSING, NOW_AS_TEXT
+from .lease import LeaseQuerySet
+
+if TYPE_CHECKING:
+    from .charge_point import ChargePoint
+
+# What CONVERSING tells of each, in the order of its fields.
+OF_CHARGE_POINT = ("id", "organization_id", "is_simulated", "registration_status", "heartbeat_interval_override")
+OF_ORGANIZATION = ("id", "accept_unknown_id_tags", "heartbeat_interval")
+
+
+class ConversingQuerySet(LeaseQuerySet):
+    def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
+        """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
+        if not pks:
+            return {}
+        now, ids = NOW_AS_TEXT[connection.vendor], ", ".join(["%s"] * len(pks))
+        with connection.cursor() as cursor:
+            cursor.execute(CONVERSING.format(now=now, ids=ids), [*pks])
+            rows = cursor.fetchall()
+        asked_at = datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC) if rows else None
+        organizations: dict[int, Organization] = {}
+        found = {pk: self._conversing(pk, told, organizations) for _, pk, *told in rows}
+        for charge_point in found.values():
+            charge_point.asked_at = asked_at  # type: ignore[attr-defined]
+        return found
+
+    def _conversing(self, pk: int, told: list[Any], organizations: dict[int, Organization]) -> ChargePoint:
+        """A row of CONVERSING; those of one organization share it."""
+        organization_id, is_simulated, status, override, accepts, interval = told
+        if organization_id not in organizations:
+            owner = (organization_id, bool(accepts), interval)
+            organizations[organization_id] = Organization.from_db(self.db, OF_ORGANIZATION, owner)
+        values = (pk, organization_id, bool(is_simulated), status, override)
+        charge_point = self.model.from_db(self.db, OF_CHARGE_POINT, values)
+        charge_point.organization = organizations[organization_id]
+        return charge_point
