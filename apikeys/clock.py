@@ -19,17 +19,33 @@ class Look(NamedTuple):
     moment: float
     time: datetime
 
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.moment
+
+    def now(self) -> datetime:
+        return self.time + timedelta(seconds=self.age)
+
 
 _last: Look | None = None
 
 
 def now() -> datetime:
     """The database's time, to be compared with what expires."""
-    global _last
+    return known_now() or refresh()
+
+
+def known_now() -> datetime | None:
+    """The same without asking the database; None where its last answer is too old."""
     last = _last
-    if last is None or time.monotonic() - last.moment > LOOK_SECONDS:
-        last = _last = look()
-    return last.time + timedelta(seconds=time.monotonic() - last.moment)
+    return None if last is None or last.age > LOOK_SECONDS else last.now()
+
+
+def refresh() -> datetime:
+    """The database's time, asked for now."""
+    global _last
+    last = _last = look()
+    return last.now()
 
 
 def written(moment: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -130,7 +131,12 @@ def store_boots(batch: list[Received]) -> None:
 
 
 def heartbeat(received: Received) -> dict[str, Any]:
-    return {"currentTime": times.write(received.received_at)}
+    return time_told(received.received_at)
+
+
+def time_told(moment: datetime) -> dict[str, Any]:
+    """What a Heartbeat is answered with."""
+    return {"currentTime": times.write(moment)}
 
 
 def status_notification(received: Received) -> dict[str, Any]:

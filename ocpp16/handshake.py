@@ -33,6 +33,7 @@ CONNECTING = (
     "next_password_digest",
     "assume_ocpp16",
     "send_pings",
+    "registration_status",
 )
 
 

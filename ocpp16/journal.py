@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 
+from apikeys import clock
 from chargepoints.database import in_database, insert, upkeep_thread
 from chargepoints.models import ChargePoint, ConformanceFinding
+from chargepoints.models.charge_point import RegistrationStatus
 from chargepoints.models.lease import LEASE
 
 from . import metrics
@@ -105,12 +107,21 @@ def adapted(entry: Entry) -> tuple[Any, ...]:
     return (*entry[:-1], connection.ops.adapt_datetimefield_value(entry.at))
 
 
+def look(owning: Callable[[list[str]], dict[str, str]], channel_names: list[str]) -> dict[str, str]:
+    """Ask which of these sockets own their charge point, and the time."""
+    owned = owning(channel_names)
+    clock.refresh()
+    return owned
+
+
 class Journal:
     """The notes of this process, and the leases of its sockets."""
 
     def __init__(self) -> None:
         self._notes = Notes()
         self._sockets: dict[str, Callable[[], None]] = {}
+        # Those whose charge point was accepted when last looked at.
+        self._accepted: set[str] = set()
         self._tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
     def message(
@@ -137,12 +148,27 @@ class Journal:
         self._notes.refusals[key] += 1
         self._notes.refused[key] = {"path": path, "protocols": protocols}
 
-    def hold(self, channel_name: str, when_lost: Callable[[], None]) -> None:
+    def hold(self, channel_name: str, registration_status: str, when_lost: Callable[[], None]) -> None:
         """Keep this socket's lease; `when_lost` is called if another socket has taken the charge point over."""
         self._sockets[channel_name] = when_lost
+        self._note_status(channel_name, registration_status)
 
     def release(self, channel_name: str) -> None:
         self._sockets.pop(channel_name, None)
+        self._accepted.discard(channel_name)
+
+    def _note_status(self, channel_name: str, registration_status: str | None) -> None:
+        if registration_status == RegistrationStatus.ACCEPTED:
+            self._accepted.add(channel_name)
+        else:
+            self._accepted.discard(channel_name)
+
+    def time_for(self, channel_name: str) -> datetime | None:
+        """The shared clock's time for a charge point that was accepted when last looked at; None if that is long ago.
+
+        It asks no database, so that who only wants to know the time need not wait for one.
+        """
+        return clock.known_now() if channel_name in self._accepted else None
 
     def waiting(self) -> int:
         """How many messages have not been written yet."""
@@ -201,7 +227,7 @@ class Journal:
         metrics.leases.labels("renewed").inc(renewed or 0)
         return renewed is not None
 
-    async def _close_lost(self, owning: Callable[[list[str]], set[str]]) -> int | None:
+    async def _close_lost(self, owning: Callable[[list[str]], dict[str, str]]) -> int | None:
         """Close each socket that owns its charge point no more; returns how many do, None if the database refused.
 
         The socket that took it over should have told, but its process may have died before.
@@ -210,13 +236,16 @@ class Journal:
         for start in range(0, len(names), CHUNK):
             chunk = names[start : start + CHUNK]
             try:
-                owned = await in_database(owning, chunk, threads=upkeep_thread)
+                owned = await in_database(look, owning, chunk, threads=upkeep_thread)
             except Error as error:
                 metrics.leases.labels("failed").inc(len(chunk))
                 logger.warning("Nobody knows which sockets own their charge point: %s", error)
                 return None
             count += len(owned)
-            lost = [self._sockets[name] for name in set(chunk) - owned if name in self._sockets]
+            held = [name for name in chunk if name in self._sockets]  # the others have left meanwhile
+            for name in held:
+                self._note_status(name, owned.get(name))
+            lost = [self._sockets[name] for name in held if name not in owned]
             metrics.leases.labels("lost").inc(len(lost))
             for close in lost:
                 close()

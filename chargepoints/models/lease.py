@@ -94,8 +94,8 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
                 OutboxEvent.objects.record([happened.disconnected(pk, now)])
         return True
 
-    def renew_leases(self, channel_names: list[str]) -> set[str]:
-        """Keep these sockets online for another lease; returns those that still own their charge point."""
+    def renew_leases(self, channel_names: list[str]) -> dict[str, str]:
+        """Keep these sockets online for another lease; returns what `owning` does."""
         named = IsAmong(F("channel_name"), channel_names)
         with transaction.atomic():
             # Those that passed for offline, because this process hung or the database was away.
@@ -107,10 +107,10 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
             OutboxEvent.objects.record(happened.connected(*each) for each in back)
         return self.owning(channel_names)
 
-    def owning(self, channel_names: list[str]) -> set[str]:
-        """Those of these sockets that still own their charge point."""
+    def owning(self, channel_names: list[str]) -> dict[str, str]:
+        """Those of these sockets that still own their charge point, with its registration status."""
         rows = self.filter(IsAmong(F("channel_name"), channel_names)).order_by()
-        return set(rows.values_list("channel_name", flat=True))
+        return dict(rows.values_list("channel_name", "registration_status"))
 
     def end_leases(self) -> int:
         """Mark offline, some at a time, the charge points whose lease ran out; returns how many.

@@ -49,7 +49,7 @@ def test_leaves_leases_that_run(make_charge_point: Any) -> None:
 
 def test_lets_a_socket_that_lived_after_all_come_back(lapsed: ChargePoint) -> None:
     ChargePoint.objects.end_leases()
-    assert ChargePoint.objects.renew_leases(["ocpp16.socket"]) == {"ocpp16.socket"}
+    assert ChargePoint.objects.renew_leases(["ocpp16.socket"]) == {"ocpp16.socket": "Accepted"}
     lapsed.refresh_from_db()
     assert lapsed.is_online
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError
 
+from apikeys import clock
+from chargepoints.database import in_database
 from chargepoints.models import Transaction
 from ocpp16 import handlers
 from ocpp16.consumers import ChargePointConsumer
 from ocpp16.frames import Call
 from ocpp16.handshake import Knock
+from ocpp16.journal import journal
+from tests.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
@@ -85,6 +92,34 @@ async def test_takes_the_repeat_once_the_database_is_back(
     await socket.take(action, payload)
     assert socket.sent[-1][:2] == [3, "m1"]
     assert Transaction.objects.count() == (action == "StartTransaction")
+
+
+@pytest.fixture
+def accepted(socket: Socket) -> Iterator[Socket]:
+    """Of a charge point that was accepted when the database was last there."""
+    socket.consumer.channel_name = "ocpp16.accepted"
+    journal.hold("ocpp16.accepted", "Accepted", lambda: None)
+    yield socket
+    journal.release("ocpp16.accepted")
+
+
+async def test_tells_the_time_without_it(accepted: Socket, database_down: Any) -> None:
+    await in_database(clock.refresh)
+    await accepted.consumer.receive_text('[2, "m1", "Heartbeat", {}]')
+    [[kind, message_id, payload]] = accepted.sent
+    assert (kind, message_id) == (3, "m1")
+    assert abs(datetime.fromisoformat(payload["currentTime"]) - datetime.now(UTC)) < timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("payload", ["{}", '{"vendor": "of more"}'])
+async def test_tells_no_time_that_it_does_not_know(
+    accepted: Socket, database_down: Any, monkeypatch: pytest.MonkeyPatch, payload: str
+) -> None:
+    if payload == "{}":
+        monkeypatch.setattr(clock, "_last", clock.look()._replace(moment=time.monotonic() - clock.LOOK_SECONDS - 1))
+    await accepted.consumer.receive_text(f'[2, "m1", "Heartbeat", {payload}]')
+    await eventually(lambda: accepted.sent)
+    assert [frame[:3] for frame in accepted.sent] == [[4, "m1", "InternalError"]]
 
 
 async def test_lets_commands_go_out_after_a_start_that_was_not_answered(socket: Socket, database_down: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chargepoints.models import ChargePoint
+from tests.charge_point import CallErrorReceived
 from tests.conftest import eventually
 
 
@@ -35,3 +38,37 @@ async def test_counts_any_message_as_a_sign_of_life(charge_point: Any, row: Any)
     ChargePoint.objects.filter(pk=row.pk).update(last_seen_at=None)
     await charge_point.call("Authorize", {"idTag": "TAG"})
     await eventually(lambda: ChargePoint.objects.get(pk=row.pk).last_seen_at)
+
+
+async def answer(charge_point: Any) -> str:
+    """What a Heartbeat is answered with: `told`, or the code of the CALLERROR."""
+    try:
+        await charge_point.call("Heartbeat")
+    except CallErrorReceived as refused:
+        return refused.code
+    return "told"
+
+
+async def is_answered(charge_point: Any, expected: str) -> None:
+    """Return once Heartbeats are answered so."""
+    deadline = time.monotonic() + 10
+    while (last := await answer(charge_point)) != expected:
+        assert time.monotonic() < deadline, last
+        await asyncio.sleep(0.05)
+
+
+async def test_tells_no_time_soon_after_staff_have_rejected_it(charge_point: Any, row: Any) -> None:
+    await is_answered(charge_point, "told")
+    ChargePoint.objects.filter(pk=row.pk).update(registration_status="Rejected")
+    await is_answered(charge_point, "SecurityError")
+    ChargePoint.objects.filter(pk=row.pk).update(registration_status="Accepted")
+    await is_answered(charge_point, "told")
+
+
+async def test_is_told_the_time_after_what_it_asked_before(charge_point: Any) -> None:
+    await is_answered(charge_point, "told")
+    for number in range(20):
+        await charge_point.send([2, f"a{number}", "Authorize", {"idTag": "TAG"}])
+        await charge_point.send([2, f"h{number}", "Heartbeat", {}])
+    answered = [(await charge_point.frame())[1] for _ in range(40)]
+    assert answered == [f"{kind}{number}" for number in range(20) for kind in "ah"]
