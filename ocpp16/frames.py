@@ -16,7 +16,8 @@ NO_MESSAGE_ID = "-1"
 MAXIMUM_DEPTH = 64
 
 
-_canonical = json.JSONEncoder(sort_keys=True).encode
+class NoNumber(Exception):
+    """NaN, Infinity or -Infinity, which Python reads and JSON does not have."""
 
 
 class Malformed(Exception):
@@ -63,14 +64,10 @@ Frame = Call | CallResult | CallError
 
 def parse(text: str) -> Frame | None:
     """The message in a text frame; None for a message type that OCPP-J 1.6 does not know (section 4.1.3: ignore)."""
-    constants: list[str] = []
-    try:
-        message = json.loads(text, parse_constant=constants.append)
-    except (ValueError, RecursionError):
-        raise Malformed("The frame is not JSON.") from None
+    message, constants = _read(text)
     if not isinstance(message, list) or not message:
         raise Malformed("The frame is not a JSON array.")
-    if _is_deep(message):
+    if text.count("[") + text.count("{") > MAXIMUM_DEPTH and _is_deep(message):
         raise Malformed("The frame is nested too deeply.")
     kind = message[0]
     if type(kind) is not int or kind not in (CALL, CALL_RESULT, CALL_ERROR):
@@ -83,10 +80,33 @@ def parse(text: str) -> Frame | None:
     if kind == CALL_ERROR:
         return _call_error(message_id, storable(message[2:]))
     call = _call(message_id, message[2:])
-    call.mark = hash(_canonical(call.payload))
+    if call.payload:
+        call.mark = hash(_canonical(call.payload))
     if constants and call.fault is None:
         call.fault = InvalidPayload("TypeConstraintViolation", f"{constants[0]} is not a JSON number.")
     return call
+
+
+def _read(text: str) -> tuple[Any, list[str]]:
+    """The JSON value, and the constants in it that are no JSON numbers, which are None there."""
+    constants: list[str] = []
+    try:
+        try:
+            return _decode(text), constants
+        except NoNumber:
+            return json.loads(text, parse_constant=constants.append), constants
+    except (ValueError, RecursionError):
+        raise Malformed("The frame is not JSON.") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise NoNumber(name)
+
+
+# Made once: `json.loads` and `json.dumps` make one for each call that asks for anything but the defaults.
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_canonical = json.JSONEncoder(sort_keys=True).encode
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def _is_deep(message: list[Any]) -> bool:
@@ -129,7 +149,3 @@ def call_result(message_id: str, payload: dict[str, Any]) -> str:
 def call_error(message_id: str, code: str, description: str = "", details: dict[str, Any] | None = None) -> str:
     """The text of a CALLERROR; the description is cut to the 255 characters of OCPP-J section 4.2.3."""
     return _compact([CALL_ERROR, message_id, code, description[:255], details or {}])
-
-
-def _compact(message: list[Any]) -> str:
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

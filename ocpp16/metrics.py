@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -47,9 +48,15 @@ def known(action: str) -> str:
 def answered(call: Call, text: str | None, *, repeated: bool = False) -> None:
     """Count a CALL by its answer, None for silence, and note how long the peer waited for it."""
     action = known(call.action)
-    calls.labels(action, "repeated" if repeated else outcome_of(text)).inc()
+    labelled(calls, action, "repeated" if repeated else outcome_of(text)).inc()
     if text is not None:
-        answer_seconds.labels(action).observe(time.monotonic() - call.arrived_at)
+        labelled(answer_seconds, action).observe(time.monotonic() - call.arrived_at)
+
+
+@cache
+def labelled(metric: Any, *labels: str) -> Any:
+    """The metric with these labels, which are few; to look it up takes longer than to count."""
+    return metric.labels(*labels)
 
 
 def outcome_of(text: str | None) -> str:

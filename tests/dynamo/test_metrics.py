@@ -55,15 +55,15 @@ async def test_counts_calls_by_action_and_outcome(read: Read, charge_point: Any)
     def calls(action: str, outcome: str) -> float:
         return read("dynamo_calls_total", action=action, outcome=outcome)
 
-    names = [("Heartbeat", "CALLRESULT"), ("Heartbeat", "repeated"), ("other", "NotImplemented")]
+    names = [("Authorize", "CALLRESULT"), ("Authorize", "repeated"), ("other", "NotImplemented")]
     before = [calls(*name) for name in names]
-    timed = read("dynamo_answer_seconds_count", action="Heartbeat")
+    timed = read("dynamo_answer_seconds_count", action="Authorize")
     for _ in range(2):
-        await charge_point.call("Heartbeat", message_id="same")
+        await charge_point.call("Authorize", {"idTag": "TAG"}, message_id="same")
     with pytest.raises(CallErrorReceived):
         await charge_point.call("InventedByAVendor")
     assert [calls(*name) for name in names] == [count + 1 for count in before]
-    assert read("dynamo_answer_seconds_count", action="Heartbeat") == timed + 2
+    assert read("dynamo_answer_seconds_count", action="Authorize") == timed + 2
 
 
 async def test_counts_commands_by_their_end(read: Read, read_http: Read, charge_point: Any, api: Any) -> None:
