@@ -27,6 +27,11 @@ CONVERSING = """
     JOIN apikeys_organization AS organization ON organization.id = charge_point.organization_id
     WHERE charge_point.id IN ({ids})
 """
+# Whose rows are there, and stay until the transaction ends. In one order everywhere, as deletion locks them.
+KEEP = {
+    "postgresql": "SELECT id FROM chargepoints_chargepoint WHERE id = ANY(%s::bigint[]) ORDER BY id FOR KEY SHARE",
+    "sqlite": "SELECT id FROM chargepoints_chargepoint WHERE id IN (SELECT value FROM json_each(%s))",
+}
 STOP = """
     UPDATE chargepoints_transaction
     SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = %s,

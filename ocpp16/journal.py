@@ -6,12 +6,12 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import DataError, Error, IntegrityError, connection, transaction
+from django.db import DataError, Error, connection, transaction
 from django.utils import timezone
 
 from apikeys import clock
@@ -63,27 +63,20 @@ class Notes:
     def __bool__(self) -> bool:
         return bool(self.messages or self.alive or self.findings or self.refusals)
 
+    def forget_deleted(self) -> None:
+        """Drop what is of charge points that are gone; the others stay until the transaction ends."""
+        pks = {message.charge_point_id for message in self.messages} | {pk for pk, _ in self.findings}
+        kept = ChargePoint.objects.keep(pks)
+        if kept != pks:
+            self.messages = deque((m for m in self.messages if m.charge_point_id in kept), maxlen=MAXIMUM_MESSAGES)
+            self.findings = Counter({key: count for key, count in self.findings.items() if key[0] in kept})
+
     def store(self) -> None:
         """Write everything but what belongs to charge points that were deleted meanwhile."""
-        try:
-            self.write()
-        except IntegrityError:
-            if not self.forget_deleted():
-                raise
-            self.store()  # more may have been deleted since
-
-    def forget_deleted(self) -> bool:
-        """Drop what is of charge points that are gone; False where nothing was."""
-        pks = {message.charge_point_id for message in self.messages} | {pk for pk, _ in self.findings}
-        kept = set(ChargePoint.objects.filter(pk__in=pks).values_list("pk", flat=True))
-        self.messages = deque((m for m in self.messages if m.charge_point_id in kept), maxlen=MAXIMUM_MESSAGES)
-        self.findings = Counter({key: count for key, count in self.findings.items() if key[0] in kept})
-        return kept != pks
-
-    def write(self) -> None:
         with transaction.atomic():
+            self.forget_deleted()
             if self.messages:
-                insert(Message, Entry._fields, [adapted(entry) for entry in self.messages])
+                insert(Message, Entry._fields, adapted(self.messages))
             if self.alive:
                 ChargePoint.objects.record_life(self.alive)
             now = timezone.now()
@@ -102,9 +95,10 @@ class Notes:
                 )
 
 
-def adapted(entry: Entry) -> tuple[Any, ...]:
+def adapted(entries: Iterable[Entry]) -> list[tuple[Any, ...]]:
     """The values as the database's driver takes them."""
-    return (*entry[:-1], connection.ops.adapt_datetimefield_value(entry.at))
+    adapt = connection.ops.adapt_datetimefield_value
+    return [(*entry[:-1], adapt(entry.at)) for entry in entries]
 
 
 def look(owning: Callable[[list[str]], dict[str, str]], channel_names: list[str]) -> dict[str, str]:

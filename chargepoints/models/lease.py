@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -14,6 +15,7 @@ from apikeys.querysets import OrganizationQuerySet
 
 from ..database import update
 from ..lookups import IsAmong
+from ..statements import KEEP
 from . import happened
 from .event import OutboxEvent
 
@@ -55,6 +57,14 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
         """Lock these rows for the rest of the transaction, without patience only the free ones; returns the locked."""
         rows = self.filter(pk__in=pks).select_for_update(no_key=True, skip_locked=not patiently)
         return set(rows.order_by("pk").values_list("pk", flat=True))
+
+    def keep(self, pks: Collection[int]) -> set[int]:
+        """Have nobody delete these before the transaction ends, as foreign keys to them do; returns who is there."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                KEEP[connection.vendor], [list(pks) if connection.vendor == "postgresql" else json.dumps([*pks])]
+            )
+            return {pk for (pk,) in cursor.fetchall()}
 
     def connect(self, sockets: list[tuple[int, str, str]], *, patiently: bool) -> dict[str, str]:
         """Make these sockets, each (charge point, channel, address), the ones that commands reach.

@@ -20,7 +20,10 @@ class Message(models.Model):
         CALL_RESULT = 3, "CALLRESULT"
         CALL_ERROR = 4, "CALLERROR"
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="messages")
+    # The journal makes sure of the charge points once for all messages; the database would for each of them.
+    charge_point = models.ForeignKey(
+        ChargePoint, models.CASCADE, db_index=False, db_constraint=False, related_name="messages"
+    )
     direction = models.CharField(max_length=3, choices=Direction)
     kind = models.PositiveSmallIntegerField(choices=Kind)
     message_id = models.CharField(max_length=36, blank=True)

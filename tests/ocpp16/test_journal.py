@@ -164,7 +164,7 @@ async def test_keeps_everything_while_the_database_is_down(
     journal: Journal, charge_point: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     with monkeypatch.context() as broken:
-        break_database(broken, "write", error)
+        break_database(broken, "store", error)
         for number in range(2):
             journal.message(charge_point.pk, "in", 2, f"[{number}]")
             journal.finding(charge_point.pk, "kind", "detail")
@@ -198,7 +198,7 @@ async def test_drops_what_fits_no_column_and_goes_on(
 ) -> None:
     journal.message(charge_point.pk, "in", 2, "[1]")
     with monkeypatch.context() as patched:
-        break_database(patched, "write", DataError)
+        break_database(patched, "store", DataError)
         assert await journal.flush()
     journal.message(charge_point.pk, "in", 2, "[2]")
     assert await journal.flush()
@@ -209,7 +209,7 @@ async def test_keeps_the_newest_messages_of_a_long_outage(
     journal: Journal, charge_point: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        break_database(broken, "write")
+        break_database(broken, "store")
         for number in range(4):
             for _ in range(6_000):
                 journal.message(charge_point.pk, "in", 2, f"[{number}]")
