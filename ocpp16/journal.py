@@ -176,7 +176,7 @@ class Journal:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        look_at, renew_at = loop.time() + LOOK_SECONDS, loop.time() + RENEW_SECONDS
+        look_at, renew_at = loop.time(), loop.time() + RENEW_SECONDS  # the time is not known yet
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             if not await self.flush():
