@@ -19,7 +19,12 @@ async def keep_looking(look: Callable[[], Awaitable[Any]], seconds: float, logge
             logger.warning("Nobody knows which %s: %s", what, error)
         except Exception:
             logger.exception("Nobody knows which %s", what)
-        await asyncio.sleep(seconds)
+        await tick(seconds)
+
+
+async def tick(seconds: float) -> None:
+    """Sleep until the clock shows a multiple of so many seconds: who look as often, look together."""
+    await asyncio.sleep(seconds - asyncio.get_running_loop().time() % seconds)
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:

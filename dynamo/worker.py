@@ -11,9 +11,10 @@ from typing import NamedTuple
 from django.db import Error
 from prometheus_client import Counter
 
-from chargepoints.database import in_database
-from chargepoints.models import ChargePoint, ListingChange
+from chargepoints.database import Rows, in_database, is_any
+from chargepoints.models import ChargePoint, ListingChange, OutboxEvent
 from chargepoints.outbox import publish
+from chargepoints.tasks import tick
 from chargepoints.webhooks.deliverer import Deliverer
 from ocpp16 import bulk
 from ocpp16.models import Command
@@ -33,13 +34,17 @@ failures = Counter("dynamo_worker_failures", "Duties beside the sockets that fai
 
 
 class Duty(NamedTuple):
-    """A row of DUTIES. `batch` claims and does some of the work and returns how much; 0 where nothing is left."""
+    """A row of DUTIES. `batch` claims and does some of the work and returns how much; 0 where nothing is left.
+
+    `waiting` is the manager's method that finds what waits, where that is cheaper to ask than to begin a batch.
+    """
 
     name: str
     done: str
     seconds: float  # until it is looked at again
     batch: Callable[[], int]
     is_logged: bool = True
+    waiting: Rows | None = None
 
 
 DUTIES = (
@@ -47,7 +52,7 @@ DUTIES = (
     Duty("commands", "forgotten commands were ended", 15, Command.objects.end_forgotten),
     Duty("stops", "transactions were matched with their stops", 60, match_overtaken_stops),
     Duty("transactions", "forgotten transactions were closed as inferred", 60, infer_stops),
-    Duty("events", "events were published", 0.5, publish, is_logged=False),
+    Duty("events", "events were published", 0.5, publish, is_logged=False, waiting=OutboxEvent.objects.all),
     Duty("lists", "changes of lists of charge points were counted", 10, ListingChange.objects.sum_up),
     Duty("logs", "old rows of logs were deleted", DAY, prune),
     Duty("responses", "responses that were kept for repeated requests were deleted", 3600, idempotency.forget),
@@ -77,13 +82,15 @@ async def attend(duty: Duty, threads: ThreadPoolExecutor) -> None:
         except Exception:
             failures.labels(duty.name).inc()
             logger.exception("Nobody knows how many %s", duty.done)
-        await asyncio.sleep(seconds)
+        await tick(seconds)
 
 
 async def fulfil(duty: Duty, threads: ThreadPoolExecutor) -> None:
     """Do batches until nothing is left."""
     count = 0
-    while done := await in_database(duty.batch, threads=threads):
+    while (duty.waiting is None or await is_any(duty.waiting)) and (
+        done := await in_database(duty.batch, threads=threads)
+    ):
         count += done
         rows.labels(duty.name).inc(done)
     if count and duty.is_logged:

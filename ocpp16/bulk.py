@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import Error
 
-from chargepoints.database import in_database
+from chargepoints.database import in_database, is_any
 from chargepoints.tasks import cancel_all, keep_looking
 
 from .dispatch import NotSent, address, conclude, hand_over
@@ -32,6 +32,8 @@ async def run() -> None:
     running: set[asyncio.Task[None]] = set()
 
     async def look() -> None:
+        if not await is_any(BulkCommand.objects.free):
+            return
         for bulk in await in_bulk_thread(BulkCommand.objects.claim, AT_ONCE - len(running)):
             running.add(task := asyncio.create_task(Errand(bulk).run()))
             task.add_done_callback(running.discard)

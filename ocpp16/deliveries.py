@@ -48,6 +48,8 @@ class Deliveries:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
+                if not await is_any(Command.objects.kept):
+                    continue
                 waiting = await in_database(find, Exchange.of_this_loop().channels, threads=upkeep_thread)
             except Error as error:
                 logger.warning("Nobody knows which commands wait for their charge points: %s", error)
@@ -59,8 +61,6 @@ class Deliveries:
 
 def find(channels: str) -> list[tuple[uuid.UUID, str]]:
     """What was kept for charge points whose sockets have such channels, and the channel of each."""
-    if not is_any(Command.objects.kept):
-        return []
     return list(Command.objects.deliverable(channels).values_list("pk", "charge_point__channel_name")[:AT_ONCE])
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db import Error
 
-from chargepoints.database import in_database
+from chargepoints.database import in_database, is_any
 from chargepoints.tasks import cancel_all, keep_looking
 
 from .models import Simulation
@@ -63,6 +63,8 @@ class Sandbox:
         held = await in_sandbox_thread(Simulation.objects.claimed, self.claim)
         await self.stop(self.running.keys() - held)
         await self.readmit()
+        if not await is_any(Simulation.objects.free):
+            return
         room = MAXIMUM_RUNNING - len(self.running)
         for simulation in await in_sandbox_thread(Simulation.objects.claim, self.claim, room):
             self.start(simulation)

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from apikeys.clock import now
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import insert, is_any
+from ..database import insert
 from ..statements import SETTLE
 from .charge_point import ChargePoint
 from .event import Event, EventType, Published, told
@@ -114,8 +114,6 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
 
     def claim_endpoints(self, count: int) -> list[WebhookEndpoint]:
         """Take for oneself some endpoints that something is due for, those first who have waited longest."""
-        if not is_any(WebhookDelivery.objects.ready_endpoints):
-            return []
         claim = uuid.uuid4()
         with transaction.atomic():
             free = self.ready_endpoints().select_for_update(skip_locked=True, no_key=True, of=("self",))

@@ -14,7 +14,7 @@ from django.db import Error
 from django.utils import timezone
 
 from .. import metrics
-from ..database import Together, in_database
+from ..database import Together, in_database, is_any
 from ..events import body
 from ..models import WebhookDelivery, WebhookEndpoint
 from ..models.webhook_delivery import Attempt
@@ -65,6 +65,8 @@ class Deliverer:
             await self.end()
 
     async def begin_rounds(self) -> None:
+        if not await is_any(WebhookDelivery.objects.ready_endpoints):
+            return
         free = MAXIMUM_ENDPOINTS - len(self.rounds)
         for endpoint in await in_webhook_thread(WebhookDelivery.objects.claim_endpoints, free) if free else ():
             task = asyncio.get_running_loop().create_task(Round(self, endpoint).run())

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from apikeys.models import ApiKey, Organization
 from apikeys.querysets import OrganizationQuerySet
-from chargepoints.database import insert_rows, is_any, update
+from chargepoints.database import insert_rows, update
 from chargepoints.models import ChargePoint
 
 from .command import Command
@@ -50,8 +50,6 @@ class BulkCommandQuerySet(OrganizationQuerySet["BulkCommand"]):
 
     def claim(self, count: int) -> list[BulkCommand]:
         """Take some that nobody carries out, for a lease."""
-        if not is_any(BulkCommand.objects.free):
-            return []
         with transaction.atomic():
             claimed = list(self.free().select_for_update(skip_locked=True, of=("self",)).order_by("created_at")[:count])
             self.filter(pk__in=[bulk.pk for bulk in claimed]).update(leased_until=Now() + LEASE)

@@ -12,7 +12,6 @@ from django.db.models.functions import Now
 from apikeys.models import Organization
 from apikeys.querysets import ChargePointOwnedQuerySet
 from chargepoints.credentials import generate_password
-from chargepoints.database import is_any
 from chargepoints.models import ChargePoint
 
 # Whoever runs a simulation says so again and again; after this, another process takes over.
@@ -44,8 +43,6 @@ class SimulationQuerySet(ChargePointOwnedQuerySet["Simulation"]):
 
     def claim(self, claim: uuid.UUID, count: int) -> list[Simulation]:
         """Take some that nobody runs, each with a new `password`: whoever ran it before cannot connect again."""
-        if not is_any(Simulation.objects.free):
-            return []
         with transaction.atomic():
             claimed = list(self.free().hold()[:count])
             self.filter(pk__in=[row.pk for row in claimed]).update(claim=claim, leased_until=Now() + LEASE)

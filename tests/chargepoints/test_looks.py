@@ -1,0 +1,44 @@
+"""What is looked for again and again: together, and at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chargepoints import database
+from chargepoints.database import Question, ask, is_any
+from chargepoints.models import ChargePoint, OutboxEvent, WebhookDelivery
+from chargepoints.tasks import tick
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_answers_all_who_ask_at_the_same_time_by_one_statement(
+    make_charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_charge_point()
+    asked: list[int] = []
+
+    def counted(questions: list[Question]) -> None:
+        asked.append(len(questions))
+        ask(questions)
+
+    monkeypatch.setattr(database._questions, "_work", counted)
+    looks = (WebhookDelivery.objects.ready_endpoints, ChargePoint.objects.all, OutboxEvent.objects.all)
+    assert await asyncio.gather(*map(is_any, looks)) == [False, True, False]
+    assert asked == [3]
+
+
+@pytest.mark.without_services
+async def test_wakes_those_who_look_as_often_at_the_same_time() -> None:
+    loop = asyncio.get_running_loop()
+    woken: list[float] = []
+
+    async def look(after: float, seconds: float) -> None:
+        await asyncio.sleep(after)
+        await tick(seconds)
+        woken.append(loop.time())
+
+    await asyncio.gather(look(0, 0.5), look(0.01, 0.5), look(0.02, 0.25))
+    assert all(moment % 0.25 < 0.1 for moment in woken)
