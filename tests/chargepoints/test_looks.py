@@ -31,14 +31,14 @@ async def test_answers_all_who_ask_at_the_same_time_by_one_statement(
 
 
 @pytest.mark.without_services
-async def test_wakes_those_who_look_as_often_at_the_same_time() -> None:
-    loop = asyncio.get_running_loop()
-    woken: list[float] = []
+@pytest.mark.parametrize("seconds", [0.5, 1, 10])
+async def test_wakes_those_who_look_as_often_at_the_same_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    woken_at: list[float] = []
 
-    async def look(after: float, seconds: float) -> None:
-        await asyncio.sleep(after)
-        await tick(seconds)
-        woken.append(loop.time())
+    async def sleep(delay: float) -> None:
+        woken_at.append(asyncio.get_running_loop().time() + delay)
 
-    await asyncio.gather(look(0, 0.5), look(0.01, 0.5), look(0.02, 0.25))
-    assert all(moment % 0.25 < 0.1 for moment in woken)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await tick(seconds)
+    assert woken_at[0] / seconds == pytest.approx(round(woken_at[0] / seconds), abs=0.02)
+    assert woken_at[0] <= asyncio.get_running_loop().time() + seconds
