@@ -31,7 +31,9 @@ MAXIMUM_INBOUND = 64
 LARGE_FRAME = 64 * 1024
 # Characters. Parsed, a frame takes many times its length.
 MAXIMUM_HELD = 256 * 1024
-REMEMBERED_ANSWERS = 64
+# Who waits for one answer at a time repeats a CALL before its next. The rest is for those that do not wait, and every
+# socket comes to hold so many, of some 400 bytes each.
+REMEMBERED_ANSWERS = 16
 MALFORMED_LIMIT = 20
 MALFORMED_SECONDS = 60
 

@@ -27,6 +27,12 @@ async def test_gives_the_stored_answer_to_a_duplicate(charge_point: Any) -> None
     assert Notification.objects.filter(action="DataTransfer").count() == 1
 
 
+async def test_takes_a_duplicate_for_a_new_message_once_sixteen_have_followed(charge_point: Any) -> None:
+    for number in (*range(17), 1, 0):
+        await charge_point.call("DataTransfer", {"vendorId": "V"}, message_id=str(number))
+    assert Notification.objects.count() == 18
+
+
 async def test_takes_the_same_id_with_another_payload_for_a_new_message(charge_point: Any) -> None:
     for data in ("a", "b", "a"):
         await charge_point.call("DataTransfer", {"vendorId": "V", "data": data}, message_id="1")
