@@ -27,7 +27,8 @@ async def day(job: Job) -> Figures:
     await gather(charge_point.boot() for charge_point in charge_points)
     commanded: list[float] = []
     lost: list[str] = []
-    lives = [charge(point) if number % CHARGING == 0 else wait(point) for number, point in enumerate(charge_points)]
+    charging = {number for number in range(job.count) if number // len(job.urls) % CHARGING == 0}  # on every worker
+    lives = [charge(point) if number in charging else wait(point) for number, point in enumerate(charge_points)]
     tasks = [asyncio.ensure_future(life) for life in (*lives, keep_commanding(job, charge_points, commanded, lost))]
     await go_on(tasks, job.seconds / SLICES)
     commanded.clear()
