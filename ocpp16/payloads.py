@@ -18,6 +18,7 @@ from apikeys.actions import COMMAND_ACTIONS
 from .repairs import Repair
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+NO_NUL = r"^[^\x00]*$"
 
 # OCPP 1.6 edition 2 section 4 and the security white paper: from the charge point.
 CHARGE_POINT_ACTIONS = (
@@ -63,11 +64,11 @@ def read_call(action: str, payload: dict[str, Any]) -> tuple[dict[str, Any], dic
             "NotSupported" if known else "NotImplemented", f"Action {action[:50]!r} is not taken here."
         )
     findings: dict[str, str] = {}
+    if _is_valid(action, payload):
+        return payload, findings
     if any(unstorable(text) for text in _strings(payload)):
         payload = _clean(action, payload, findings)
-    if _validator(action).is_valid(payload):
-        return payload, findings
-    if action not in TOLERATED:
+    elif action not in TOLERATED:
         raise _refusal(_errors(action, payload))
     payload = Repair(action, findings).payload(_schema(action), payload)
     # Lists were read item by item; what can still be wrong is above them.
@@ -211,7 +212,25 @@ def _schema(name: str) -> dict[str, Any]:
 @cache
 def _validator(name: str) -> Any:
     # What charge points call a date-time is read by `times`, which forgives more than the format does.
-    return jsonschema_rs.validator_for(_schema(name), validate_formats=name in COMMAND_ACTIONS)
+    return jsonschema_rs.validator_for(_without_nul(_schema(name)), validate_formats=name in COMMAND_ACTIONS)
+
+
+def _without_nul(schema: Any) -> Any:
+    """The schema, which then refuses NULs too: names and words are listed in it, and other text has a pattern."""
+    if isinstance(schema, list):
+        return [_without_nul(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    pattern = {"pattern": NO_NUL} if schema.get("type") == "string" and "enum" not in schema else {}
+    return {name: _without_nul(inner) for name, inner in schema.items()} | pattern
+
+
+def _is_valid(action: str, payload: dict[str, Any]) -> bool:
+    """Whether the payload needs neither repair nor refusal; text that is valid can be stored."""
+    try:
+        return bool(_validator(action).is_valid(payload))
+    except ValueError:  # half a surrogate pair, which the validator cannot read
+        return False
 
 
 def _errors(name: str, payload: Any) -> list[jsonschema_rs.ValidationError]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 from contextlib import suppress
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -287,3 +289,36 @@ def test_reads_any_list_of_readings(readings: list[Any]) -> None:
     payload, _ = read_call("MeterValues", {"connectorId": 1, "meterValue": readings})
     for reading in payload["meterValue"]:
         assert all(isinstance(sample["value"], str) for sample in reading["sampledValue"])
+
+
+UNSTORABLE = set("\x00\ud800\udfff")
+awkward = st.text(st.sampled_from([*sorted(UNSTORABLE), "a", "\n", "\U0001f50c"]), min_size=1, max_size=4)
+
+
+def values_of(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """What fits a schema but for characters that no database stores."""
+    schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    kind = schema["type"]
+    if kind == "object":
+        members = {name: values_of(inner, definitions) for name, inner in schema["properties"].items()}
+        optional = {name: members.pop(name) for name in [*members] if name not in schema.get("required", [])}
+        return st.fixed_dictionaries(members, optional=optional)
+    if kind == "array":
+        return st.lists(values_of(schema["items"], definitions), min_size=1, max_size=2)
+    return awkward | st.sampled_from(schema.get("enum", ["a"])) if kind == "string" else st.just(1)
+
+
+def characters(value: Any) -> set[str]:
+    """All that are in the texts and names of a payload."""
+    return set(json.dumps(value, ensure_ascii=False).replace("\\u0000", "\x00"))
+
+
+@pytest.mark.parametrize("action", CHARGE_POINT_ACTIONS)
+@given(st.data())
+def test_returns_no_text_that_cannot_be_stored(action: str, data: st.DataObject) -> None:
+    schema = json.loads((resources.files("ocpp.v16") / "schemas" / f"{action}.json").read_text("utf-8-sig"))
+    given_payload = data.draw(values_of(schema, schema.get("definitions", {})))
+    with suppress(InvalidPayload):
+        payload, findings = read_call(action, given_payload)
+        assert not characters(payload) & UNSTORABLE
+        assert findings or payload == given_payload
