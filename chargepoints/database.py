@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
+import psycopg
 from django.conf import settings
 from django.db import Error, close_old_connections, connection, models
 from prometheus_client import Counter, Gauge, Histogram
@@ -139,6 +140,38 @@ def snapshot() -> Iterator[None]:
             yield
         finally:
             cursor.execute("ROLLBACK")
+
+
+class Prepared(psycopg.Cursor[Any]):
+    """What it executes, its connection keeps parsed and planned; the texts must be few."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Prepared:
+        # Only for this cursor's: of what others execute, psycopg would keep the texts to count them.
+        self.connection.prepare_threshold = 0
+        try:
+            super().execute(query, params, prepare=True, **options)
+        finally:
+            self.connection.prepare_threshold = None
+        return self
+
+
+@contextmanager
+def prepared() -> Iterator[Any]:
+    """A cursor for statements that come all the time, which take PostgreSQL half as long if planned only once."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.cursor = Prepared(connection.connection)
+        yield cursor
+
+
+# One of any number of integers that are one parameter, so that the statement is always the same.
+AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
+
+
+def listed(integers: Iterable[int]) -> str:
+    """The parameter of AMONG."""
+    text = ",".join(map(str, integers))
+    return f"{{{text}}}" if connection.vendor == "postgresql" else f"[{text}]"
 
 
 Rows = Callable[[], models.QuerySet[Any]]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from chargepoints.fingerprints import fingerprint
-from chargepoints.models import MeterValue, Reading, Transaction
+from chargepoints.models import Latest, MeterValue, Reading, Transaction
 from chargepoints.readings import energy_wh
 
 from .received import Received
@@ -20,10 +20,10 @@ TELL_INTERVAL = timedelta(seconds=50)
 
 
 class Measured(NamedTuple):
-    """The readings of one message, and the newest of its transaction's energy register: (transaction, Wh, moment)."""
+    """The readings of one message, and the newest of its transaction's energy register."""
 
     readings: list[Reading]
-    latest: tuple[int, int, datetime] | None
+    latest: Latest | None
 
 
 def meter_values(received: Received) -> dict[str, Any]:
@@ -90,14 +90,14 @@ def read(received: Received, member: str, transaction_id: int | None, connector_
     return Measured(readings, latest(received, readings, transaction_id) if transaction_id is not None else None)
 
 
-def latest(received: Received, readings: list[Reading], transaction_id: int) -> tuple[int, int, datetime] | None:
+def latest(received: Received, readings: list[Reading], transaction_id: int) -> Latest | None:
     samples: dict[datetime, list[dict[str, Any]]] = {}
     for reading in readings:  # phases may come one by one, all of one moment
         samples.setdefault(reading.timestamp, []).extend(reading.sampled_values)
     for measured_at in sorted(samples, reverse=True):
         energy = energy_wh(samples[measured_at])
         if energy is not None:
-            return transaction_id, energy, reading_time(received, measured_at)
+            return Latest(transaction_id, energy, reading_time(received, measured_at))
     return None
 
 
@@ -111,7 +111,5 @@ def reading_time(received: Received, measured_at: datetime) -> datetime:
 
 def record(measured: list[Measured]) -> None:
     """Store every sample, and keep the newest reading of each transaction's energy register on it."""
-    MeterValue.objects.record([reading for each in measured for reading in each.readings])
-    newest = [each.latest for each in measured if each.latest is not None]
-    if newest:
-        Transaction.objects.record_latest(newest)
+    readings = [reading for each in measured for reading in each.readings]
+    MeterValue.objects.record(readings, [each.latest for each in measured if each.latest is not None])

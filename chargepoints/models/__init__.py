@@ -6,6 +6,7 @@ from .conformance_finding import ConformanceFinding
 from .connector import Connector, ConnectorStatus
 from .event import Event, OutboxEvent
 from .listing import Listing, ListingChange
+from .measured import Latest
 from .meter_value import MeterValue, Reading
 from .notification import Notification, SecurityEvent
 from .reservation import Reservation
@@ -23,6 +24,7 @@ __all__ = [
     "ConnectorStatus",
     "Event",
     "IdTag",
+    "Latest",
     "Listing",
     "ListingChange",
     "MeterValue",

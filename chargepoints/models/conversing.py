@@ -10,6 +10,7 @@ from django.db import connection
 
 from apikeys.models import Organization
 
+from ..database import AMONG, listed, prepared
 from ..statements import CONVERSING, NOW_AS_TEXT
 from .lease import LeaseQuerySet
 
@@ -26,9 +27,9 @@ class ConversingQuerySet(LeaseQuerySet):
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
         if not pks:
             return {}
-        now, ids = NOW_AS_TEXT[connection.vendor], ", ".join(["%s"] * len(pks))
-        with connection.cursor() as cursor:
-            cursor.execute(CONVERSING.format(now=now, ids=ids), [*pks])
+        statement = CONVERSING.format(now=NOW_AS_TEXT[connection.vendor], among=AMONG[connection.vendor])
+        with prepared() as cursor:
+            cursor.execute(statement, [listed(pks)])
             rows = cursor.fetchall()
         asked_at = datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC) if rows else None
         organizations: dict[int, Organization] = {}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
+from ..database import AMONG, listed, prepared
 from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST
 
 if TYPE_CHECKING:
@@ -27,34 +29,48 @@ class Measurable(NamedTuple):
     is_due: bool
 
 
+class Latest(NamedTuple):
+    """A reading of a transaction's energy register."""
+
+    transaction_id: int
+    wh: int
+    moment: datetime
+
+
+encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
+
+
+def newest(readings: Collection[Latest]) -> list[dict[str, Any]]:
+    """The newest of each transaction, as rows.
+
+    In one order everywhere, so that two processes that store the same do not wait for each other.
+    """
+    in_order = sorted(readings, key=lambda reading: (reading.transaction_id, reading.moment, reading.wh))
+    return [*{reading.transaction_id: reading._asdict() for reading in in_order}.values()]
+
+
 def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[Measurable]:
     """The transactions that one of the conditions beside statements.MEASURED finds by these ids."""
     if not ids:
         return []
-    statement = MEASURED.format(where=where.format(ids=", ".join(["%s"] * len(ids))))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), *ids])
+    statement = MEASURED.format(where=where.format(among=AMONG[connection.vendor]))
+    with prepared() as cursor:
+        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), listed(ids)])
         return [Measurable(*row) for row in cursor.fetchall()]
 
 
 class MeasuredQuerySet(ChargePointOwnedQuerySet["Transaction"]):
-    def record_latest(self, readings: list[tuple[int, int, datetime]]) -> None:
-        """Keep readings of the energy register, each (transaction, Wh, measured at), that are newer than those known.
-
-        An inference follows them.
-        """
-        # In one order everywhere, so that two processes that store the same do not wait for each other.
-        newest = {
-            pk: (wh, at) for pk, wh, at in sorted(readings, key=lambda reading: (reading[0], reading[2], reading[1]))
-        }
+    def record_latest(self, readings: Collection[Latest]) -> None:
+        """Keep readings of the energy register that are newer than those known; an inference follows them."""
+        rows = newest(readings)
+        if connection.vendor == "postgresql":
+            with prepared() as cursor:
+                cursor.execute(RECORD_ALL_LATEST, [encode(rows)])
+            return
+        adapt = connection.ops.adapt_datetimefield_value
+        told = [(row["wh"], adapt(row["moment"]), row["transaction_id"]) for row in rows]
         with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                energies, moments = zip(*newest.values(), strict=True)
-                cursor.execute(RECORD_ALL_LATEST, [[*newest], [*energies], [*moments]])
-            else:
-                adapt = connection.ops.adapt_datetimefield_value
-                rows = ((pk, wh, adapt(at)) for pk, (wh, at) in newest.items())
-                cursor.executemany(RECORD_LATEST, [(wh, at, wh, at, pk, at) for pk, wh, at in rows])
+            cursor.executemany(RECORD_LATEST, [(wh, at, wh, at, pk, at) for wh, at, pk in told])
 
     def named(self, numbers: Collection[int], told_before: datetime) -> list[Measurable]:
         """Those of these numbers, as meter values want them."""

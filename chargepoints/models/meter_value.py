@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import json
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..statements import INSERT_READINGS
+from ..database import prepared
+from ..statements import RECORD_READINGS
 from .charge_point import ChargePoint
+from .measured import Latest, encode, newest
 from .transaction import Transaction
 
 
@@ -27,20 +29,18 @@ class Reading(NamedTuple):
     fingerprint: uuid.UUID
 
 
-_encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
-
-
 class MeterValueQuerySet(ChargePointOwnedQuerySet["MeterValue"]):
-    def record(self, readings: list[Reading]) -> None:
-        """Store readings; those that a charge point repeats are stored once."""
+    def record(self, readings: list[Reading], latest: Collection[Latest]) -> None:
+        """Store readings, those that a charge point repeats once, and have the newest of transactions kept on them."""
         # In one order everywhere, so that two processes that store the same do not wait for each other.
         readings = sorted(readings, key=lambda reading: (reading.charge_point_id, reading.fingerprint))
         rows = [reading._asdict() for reading in readings]
         if connection.vendor != "postgresql":
             self.bulk_create([MeterValue(**row) for row in rows], ignore_conflicts=True)
+            Transaction.objects.record_latest(latest)
             return
-        with connection.cursor() as cursor:
-            cursor.execute(INSERT_READINGS, [_encode(rows)])
+        with prepared() as cursor:
+            cursor.execute(RECORD_READINGS, [encode(rows), encode(newest(latest))])
 
 
 class MeterValue(models.Model):

@@ -22,7 +22,7 @@ from .charge_point import ChargePoint
 from .charging_profile import ChargingProfile
 from .connector import Connector
 from .event import Note, OutboxEvent, note_now
-from .measured import MAXIMUM_TRANSACTION_ID, MeasuredQuerySet
+from .measured import MAXIMUM_TRANSACTION_ID, Latest, MeasuredQuerySet
 
 
 def new_transaction_id() -> int:
@@ -252,7 +252,7 @@ class Transaction(models.Model):
 
     def record_reading(self, energy_wh: int, measured_at: datetime) -> None:
         """Keep a reading of the energy register if it is newer than the one that we have; an inference follows it."""
-        Transaction.objects.record_latest([(self.pk, energy_wh, measured_at)])
+        Transaction.objects.record_latest([Latest(self.pk, energy_wh, measured_at)])
 
     def doubt_stop(self) -> None:
         """Make a stop that was only guessed to be this transaction's an inference: its own supersedes it."""

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from chargepoints.api.pages import FirstPages
 from chargepoints.csv_files import CHUNK
-from chargepoints.models import ChargePoint, Transaction
+from chargepoints.models import ChargePoint, Latest, Transaction
 from tests.api import RESOURCES, Api, error_of, make_api, make_charge_point
 from tests.conftest import wind_clock
 
@@ -98,16 +98,16 @@ def test_tells_the_newest_of_several_readings_that_came_together(
 ) -> None:
     number, other = start(charge_point), start(charge_point, connector_id=2)
     newest_last = sorted(zip(minutes, (11_000, 12_000), strict=True))
-    readings = [(number, wh, BEGAN + timedelta(minutes=minute)) for minute, wh in newest_last]
-    Transaction.objects.record_latest([*reversed(readings), (other, 13_000, BEGAN)])
-    Transaction.objects.record_latest([(number, 99_000, BEGAN + timedelta(minutes=4))])
+    readings = [Latest(number, wh, BEGAN + timedelta(minutes=minute)) for minute, wh in newest_last]
+    Transaction.objects.record_latest([*reversed(readings), Latest(other, 13_000, BEGAN)])
+    Transaction.objects.record_latest([Latest(number, 99_000, BEGAN + timedelta(minutes=4))])
     assert api.get(f"/sessions/{number}").json()["current_meter_value"] == newest_last[-1][1]
     assert api.get(f"/sessions/{other}").json()["current_meter_value"] == 13_000
 
 
 def test_tells_what_an_active_session_has_delivered_so_far(api: Api, charge_point: ChargePoint) -> None:
     number = start(charge_point)
-    Transaction.objects.record_latest([(number, 11_250, BEGAN + timedelta(minutes=5))])
+    Transaction.objects.record_latest([Latest(number, 11_250, BEGAN + timedelta(minutes=5))])
     body = api.get(f"/sessions/{number}").json()
     assert (body["state"], body["stop_time"], body["meter_stop"], body["stop_reason"]) == ("active", None, None, None)
     assert (body["current_meter_value"], body["energy_delivered_wh"]) == (11_250, 750)
