@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
+from django.db.models.base import ModelState
 
 from apikeys.models import Organization
 
@@ -44,7 +45,10 @@ class ConversingQuerySet(LeaseQuerySet):
         if organization_id not in organizations:
             owner = (organization_id, bool(accepts), interval)
             organizations[organization_id] = Organization.from_db(self.db, OF_ORGANIZATION, owner)
+        # As from_db makes it, which takes seven times as long to look at each of the many fields that are left out.
+        charge_point = self.model.__new__(self.model)
         values = (pk, organization_id, bool(is_simulated), status, override)
-        charge_point = self.model.from_db(self.db, OF_CHARGE_POINT, values)
-        charge_point.organization = organizations[organization_id]
+        vars(charge_point).update(zip(OF_CHARGE_POINT, values, strict=True), _state=ModelState())
+        charge_point._state.db, charge_point._state.adding = self.db, False
+        charge_point._state.fields_cache = {"organization": organizations[organization_id]}
         return charge_point
