@@ -25,6 +25,8 @@ UNITS = {
     "lost": "lost",
     "queries": "queries",
     "growth": "% more memory",
+    "p50_times": "times the p50 of few",
+    "cpu_times": "times the CPU of few",
 }
 HEAD = ("load", "per second", "p50 ms", "p99 ms", "CPU ms", "of it PostgreSQL", "of it Redis", "memory MB", "further")
 
@@ -53,7 +55,7 @@ def beside(value: float | None, floor: float | None) -> str:
 
 def further(product: Figures, bare: Figures) -> str:
     """What only some loads are about."""
-    names = ("seconds", "kilobytes", "percent", "queries", "growth", "lost")
+    names = ("seconds", "kilobytes", "percent", "queries", "growth", "lost", "p50_times", "cpu_times")
     return ", ".join(f"{beside(product[name], bare.get(name))} {UNITS[name]}" for name in names if name in product)
 
 

@@ -86,15 +86,15 @@ METER_VALUES = {
 }
 
 
-def meter_values(prefix: str, count: int) -> None:
-    """Have a charge point with one active transaction, and so many meter values of it."""
+def meter_values(prefix: str, number: int, count: int) -> None:
+    """Have the charge point of that number with one active transaction, and so many meter values of it."""
     from django.db import connection
     from django.utils import timezone
 
     from chargepoints.models import ChargePoint, MeterValue, Transaction
 
-    charge_points(prefix, 1)
-    charge_point = ChargePoint.objects.get(identity=identity(prefix, 0))
+    charge_points(prefix, number + 1)
+    charge_point = ChargePoint.objects.get(identity=identity(prefix, number))
     active = Transaction.objects.active().filter(charge_point=charge_point).first()
     if active is None:
         began: Any = {

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from chargepoints.models import ChargePoint, Transaction
+from chargepoints.models import ChargePoint, MeterValue, Transaction
 from tests.api import Api, error_of, make_api, make_charge_point
 from tests.conftest import wind_clock
 
@@ -130,3 +130,13 @@ def test_needs_as_few_queries_for_many_as_for_one(api: Api, row: ChargePoint) ->
     with CaptureQueriesContext(connection) as queries:
         assert read(api)["total"] == 8
     assert len(queries) <= 3, "the key, the charge point and its transactions"
+
+
+def test_reads_no_meter_values(api: Api, row: ChargePoint) -> None:
+    """There may be millions, of this charge point and of others."""
+    start(row)
+    with CaptureQueriesContext(connection) as queries:
+        assert read(api)["total"] == 1
+    statements = [query["sql"] for query in queries]
+    assert any(Transaction._meta.db_table in statement for statement in statements)
+    assert not any(MeterValue._meta.db_table in statement for statement in statements)
