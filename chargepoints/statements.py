@@ -21,7 +21,7 @@ NOW_AS_TEXT = {
 }
 CONVERSING = """
     SELECT {now}, charge_point.id, charge_point.organization_id, charge_point.is_simulated,
-        charge_point.registration_status, charge_point.heartbeat_interval_override,
+        CAST(charge_point.registration_status AS text), charge_point.heartbeat_interval_override,
         organization.accept_unknown_id_tags, organization.heartbeat_interval
     FROM chargepoints_chargepoint AS charge_point
     JOIN apikeys_organization AS organization ON organization.id = charge_point.organization_id
@@ -76,16 +76,43 @@ RECORD_READINGS = f"""
     )
     {RECORD_ALL_LATEST}
 """  # noqa: S608  a statement of our own
-REPORT_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, '', '')"
-REPORT = """
-    INSERT INTO chargepoints_connector
-        (charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code, timestamp,
-         availability, scheduled_availability)
-    VALUES {}
+REPORTED = "charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code"
+TAKE_OVER = """
     ON CONFLICT (charge_point_id, connector_id) DO UPDATE SET
         status = EXCLUDED.status, error_code = EXCLUDED.error_code, info = EXCLUDED.info,
         vendor_id = EXCLUDED.vendor_id, vendor_error_code = EXCLUDED.vendor_error_code,
         timestamp = EXCLUDED.timestamp
+"""
+# What is asked of connectors is as it was before: all parts of a statement see the same. It is text, since what is
+# prepared must not change its types, as it would where a migration makes a column longer.
+REPORT = f"""
+    WITH told AS (
+        SELECT * FROM jsonb_to_recordset(%s) AS status (
+            charge_point_id bigint, connector_id integer, status text, error_code text, info text, vendor_id text,
+            vendor_error_code text, timestamp timestamptz, received_at timestamptz, is_last boolean
+        )
+    ), history AS (
+        INSERT INTO chargepoints_connectorstatus ({REPORTED}, timestamp, received_at)
+        SELECT {REPORTED}, timestamp, received_at FROM told
+    ), current AS (
+        INSERT INTO chargepoints_connector ({REPORTED}, timestamp, availability, scheduled_availability)
+        SELECT {REPORTED}, timestamp, '', '' FROM told WHERE is_last ORDER BY charge_point_id, connector_id
+        {TAKE_OVER}
+    )
+    SELECT charge_point_id, connector_id, status::text, error_code::text, info::text, vendor_id::text,
+        vendor_error_code::text
+    FROM chargepoints_connector
+    WHERE (charge_point_id, connector_id) IN (SELECT charge_point_id, connector_id FROM told)
+"""  # noqa: S608  names of our own
+REPORT_EACH = f"""
+    INSERT INTO chargepoints_connector ({REPORTED}, timestamp, availability, scheduled_availability)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', '')
+    {TAKE_OVER}
+"""  # noqa: S608
+RECORD_EVENTS = """
+    INSERT INTO chargepoints_outboxevent (uuid, charge_point_id, type, data)
+    SELECT uuid, charge_point_id, type, data
+    FROM jsonb_to_recordset(%s) AS event (uuid uuid, charge_point_id bigint, type text, data jsonb)
 """
 # An event is its charge point's organization's; of one whose charge point is gone nobody hears.
 PUBLISH = """

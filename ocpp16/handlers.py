@@ -149,8 +149,8 @@ def store_statuses(batch: list[Received]) -> None:
     ConnectorStatus.objects.report([reported_status(received) for received in batch])
 
 
-def reported_status(received: Received) -> ConnectorStatus:
-    return ConnectorStatus(
+def reported_status(received: Received) -> happened.Reported:
+    return happened.Reported(
         charge_point_id=received.charge_point.pk,
         connector_id=received.integer("connectorId"),
         status=received.payload["status"],

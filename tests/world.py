@@ -27,6 +27,7 @@ from chargepoints.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from chargepoints.models.happened import Reported
 from ocpp16.models import BulkCommand, Command, Message, RefusedConnection
 
 HOSTILE = "<script>alert(1)</script>"
@@ -80,8 +81,8 @@ def of_organization(organization: Organization, mark: str) -> list[Any]:
 
 def of_charge_point(charge_point: ChargePoint, mark: str) -> list[Any]:
     now, text = timezone.now(), f"{mark}{HOSTILE}"
-    status = ConnectorStatus(status="Faulted", error_code="OtherError", info=text, timestamp=now)
-    charge_point.report_status(1, status)
+    status = Reported(charge_point.pk, 1, "Faulted", "OtherError", text, timestamp=now, received_at=now)
+    ConnectorStatus.objects.report([status])
     ConformanceFinding.objects.record(charge_point.pk, f"{mark} finding", text, 2, now)
     transaction, _ = Transaction.objects.start(
         charge_point,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import connection, models
 from django.db.models import Case, F, Q, When
@@ -20,9 +20,6 @@ from . import happened
 from .conversing import ConversingQuerySet
 from .deletion import Deleted, delete_whole
 from .event import OutboxEvent
-
-if TYPE_CHECKING:
-    from .connector import ConnectorStatus
 
 HARDWARE = (
     "vendor",
@@ -249,11 +246,6 @@ class ChargePoint(models.Model):
     def disconnect(self, channel_name: str) -> bool:
         """Mark offline, unless a newer socket has taken over."""
         return ChargePoint.objects.disconnect(self.pk, channel_name)
-
-    def report_status(self, connector_id: int, status: ConnectorStatus) -> None:
-        """Store a StatusNotification: its history row, and the connector's current state."""
-        status.charge_point, status.connector_id = self, connector_id
-        self.status_history.report([status])
 
     def change_availability(self, connector_id: int, availability: str, scheduled: bool = False) -> None:
         """Store an accepted ChangeAvailability; connector 0 stands for all connectors (OCPP 1.6 section 5.2)."""

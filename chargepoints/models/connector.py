@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from django.db import connection, models
@@ -9,11 +8,12 @@ from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import insert
-from ..statements import REPORT, REPORT_ROW
+from ..database import encode, insert, prepared
+from ..statements import REPORT, REPORT_EACH
 from . import happened
 from .charge_point import Availability, ChargePoint
 from .event import OutboxEvent
+from .happened import Reported
 
 # A connector that has reported nothing yet is not listed, nor is the charge point itself while all is well.
 LISTED = ~Q(status="") & ~Q(connector_id=0, status="Available")
@@ -43,45 +43,37 @@ class Connector(models.Model):
         return f"{self.charge_point} connector {self.connector_id}"
 
 
-# What a connector takes over from its last StatusNotification, behind what it is known by.
-REPORTED = [
-    "charge_point_id",
-    "connector_id",
-    "status",
-    "error_code",
-    "info",
-    "vendor_id",
-    "vendor_error_code",
-]
-reported = attrgetter(*REPORTED)
-
-
 class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
-    def report(self, statuses: list[ConnectorStatus]) -> None:
-        """Store StatusNotifications: their history, and the current state of each connector, by the last of its own."""
-        adapt = connection.ops.adapt_datetimefield_value
-        rows, history = {}, []
-        for status in statuses:
-            row = (*reported(status), adapt(status.timestamp))
-            history.append((*row, adapt(status.received_at)))
-            rows[row[:2]] = row
-        insert(ConnectorStatus, (*REPORTED, "timestamp", "received_at"), history)
-        self.record_changes(statuses)
-        # In one order everywhere, so that two processes cannot wait for each other.
-        values = [value for key in sorted(rows) for value in rows[key]]
-        with connection.cursor() as cursor:
-            cursor.execute(REPORT.format(", ".join([REPORT_ROW] * len(rows))), values)
-
-    def record_changes(self, statuses: list[ConnectorStatus]) -> None:
-        """Record the events of these StatusNotifications, each against the one before it."""
-        rows = Connector.objects.filter(charge_point__in={status.charge_point_id for status in statuses}).order_by()
-        known: dict[Any, Any] = {row[:2]: happened.Reported(*row[2:]) for row in rows.values_list(*REPORTED)}
+    def report(self, told: list[Reported]) -> None:
+        """Store StatusNotifications: their history, the state of each connector by the last of its own, and events."""
+        last = {status.connector: status for status in told}
+        store = store_together if connection.vendor == "postgresql" else store_each
+        known = {before.connector: before for before in store(told, last)}
         events: list[happened.Happened] = []
-        for status in statuses:
-            key = status.charge_point_id, status.connector_id
-            events += happened.status_reported(status, known.get(key))
-            known[key] = status
+        for status in told:
+            events += happened.status_reported(status, known.get(status.connector))
+            known[status.connector] = status
         OutboxEvent.objects.record(events)
+
+
+def store_together(told: list[Reported], last: dict[tuple[int, int], Reported]) -> list[Reported]:
+    """Store them in one statement; returns what their connectors had said before."""
+    rows = [{**status._asdict(), "is_last": last[status.connector] is status} for status in told]
+    with prepared() as cursor:
+        cursor.execute(REPORT, [encode(rows)])
+        return [Reported(*row) for row in cursor.fetchall()]
+
+
+def store_each(told: list[Reported], last: dict[tuple[int, int], Reported]) -> list[Reported]:
+    """The same for a database that changes one table at a time."""
+    adapt = connection.ops.adapt_datetimefield_value
+    insert(ConnectorStatus, Reported._fields, [(*row, adapt(at), adapt(received)) for *row, at, received in told])
+    known = Connector.objects.filter(charge_point__in={status.charge_point_id for status in told}).order_by()
+    before = [Reported(*row) for row in known.values_list(*Reported._fields[:-2])]
+    rows: list[Any] = [(*row, adapt(at)) for *row, at, _ in last.values()]
+    with connection.cursor() as cursor:
+        cursor.executemany(REPORT_EACH, rows)
+    return before
 
 
 class ConnectorStatus(models.Model):

@@ -14,8 +14,8 @@ from apikeys.clock import written
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import insert
-from ..statements import PUBLISH
+from ..database import insert, prepared
+from ..statements import PUBLISH, RECORD_EVENTS
 
 # Of many processes one publishes at a time.
 PUBLISHING = int.from_bytes(b"events")
@@ -62,13 +62,14 @@ _encode = json.JSONEncoder(default=told, separators=(",", ":")).encode
 class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
     def record(self, happened: Iterable[Happened]) -> None:
         """Have these published as soon as the transaction that brings them about is committed."""
-        native = connection.features.has_native_uuid_field
-        rows = []
-        for charge_point_id, kind, data in happened:
-            identifier = uuid.uuid4()
-            rows.append((identifier if native else identifier.hex, charge_point_id, str(kind), _encode(data)))
-        if rows:
-            insert(OutboxEvent, ("uuid", "charge_point_id", "type", "data"), rows)
+        rows = [{"uuid": uuid.uuid4().hex, **event._asdict()} for event in happened]
+        if not rows:
+            return
+        if connection.vendor == "postgresql":
+            with prepared() as cursor:
+                cursor.execute(RECORD_EVENTS, [_encode(rows)])
+            return
+        insert(OutboxEvent, [*rows[0]], [(*row, _encode(data)) for *row, data in map(dict.values, rows)])
 
 
 def note_now(happened: Happened) -> None:

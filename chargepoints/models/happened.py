@@ -10,7 +10,6 @@ from .event import EventType, Happened
 
 if TYPE_CHECKING:
     from .authorization import Authorization
-    from .connector import ConnectorStatus
     from .notification import SecurityEvent
     from .transaction import Transaction
 
@@ -33,13 +32,21 @@ COMMAND_END = ("state", "is_late", "response", "error_code", "error_description"
 
 
 class Reported(NamedTuple):
-    """What a connector last said of itself."""
+    """What a connector says of itself by a StatusNotification; the times only of one that is to be stored."""
 
+    charge_point_id: int
+    connector_id: int
     status: str
     error_code: str
-    info: str
-    vendor_id: str
-    vendor_error_code: str
+    info: str = ""
+    vendor_id: str = ""
+    vendor_error_code: str = ""
+    timestamp: datetime | None = None
+    received_at: datetime | None = None
+
+    @property
+    def connector(self) -> tuple[int, int]:
+        return self[:2]
 
 
 def connected(charge_point_id: int, at: datetime, address: str) -> Happened:
@@ -54,7 +61,7 @@ def booted(charge_point_id: int, at: datetime, hardware: Mapping[str, str]) -> H
     return Happened(charge_point_id, EventType.BOOTED, {"booted_at": at, **hardware})
 
 
-def status_reported(status: ConnectorStatus, before: Reported | ConnectorStatus | None) -> list[Happened]:
+def status_reported(status: Reported, before: Reported | None) -> list[Happened]:
     """What a StatusNotification changes: nothing, the status, or that and a fault that was not there."""
     if before is not None and state(status) == state(before):
         return []
@@ -74,11 +81,11 @@ def status_reported(status: ConnectorStatus, before: Reported | ConnectorStatus 
     return events
 
 
-def state(status: Reported | ConnectorStatus) -> tuple[str, ...]:
+def state(status: Reported) -> tuple[str, ...]:
     return status.status, status.error_code, status.info, status.vendor_error_code
 
 
-def fault(status: Reported | ConnectorStatus) -> tuple[str, str] | None:
+def fault(status: Reported) -> tuple[str, str] | None:
     """What is wrong with a connector; None where nothing is."""
     is_faulted = status.status == "Faulted" or status.error_code not in HEALTHY
     return (status.error_code, status.vendor_error_code) if is_faulted else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +10,7 @@ from django.db import connection
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import AMONG, listed, prepared
+from ..database import AMONG, encode, listed, prepared
 from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST
 
 if TYPE_CHECKING:
@@ -35,9 +34,6 @@ class Latest(NamedTuple):
     transaction_id: int
     wh: int
     moment: datetime
-
-
-encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
 def newest(readings: Collection[Latest]) -> list[dict[str, Any]]:

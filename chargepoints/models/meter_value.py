@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import prepared
+from ..database import encode, prepared
 from ..statements import RECORD_READINGS
 from .charge_point import ChargePoint
-from .measured import Latest, encode, newest
+from .measured import Latest, newest
 from .transaction import Transaction
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apikeys.models import Organization
 from chargepoints.models import ChargePoint, ConnectorStatus, Listing, ListingChange
+from chargepoints.models.happened import Reported
 
 Lists = dict[tuple[int, str], list[str]]
 
@@ -51,10 +52,10 @@ def sum_up() -> None:
 
 def report(charge_point: ChargePoint, *statuses: tuple[int, str]) -> None:
     """Have connectors, given by number, say so."""
-    told = {"error_code": "NoError", "timestamp": timezone.now()}
+    now = timezone.now()
     ConnectorStatus.objects.report(
         [
-            ConnectorStatus(charge_point=charge_point, connector_id=number, status=status, **told)
+            Reported(charge_point.pk, number, status, "NoError", timestamp=now, received_at=now)
             for number, status in statuses
         ]
     )

@@ -13,8 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chargepoints.models import ChargePoint, ConnectorStatus, Transaction
+from chargepoints.models import ChargePoint, Transaction
 from tests.world import HOSTILE, fill, staff, superuser
+
+from .lists import report
 
 ADD = "/admin/chargepoints/chargepoint/add/"
 LIST = "/admin/chargepoints/chargepoint/"
@@ -123,7 +125,7 @@ def test_leaves_alone_what_the_socket_writes(as_staff: Client, make_charge_point
 
 def test_deletes_a_charge_point_without_sessions(as_staff: Client, make_charge_point: Any) -> None:
     charge_point = make_charge_point()
-    charge_point.report_status(1, ConnectorStatus(status="Available", error_code="NoError", timestamp=timezone.now()))
+    report(charge_point, (1, "Available"))
     assert as_staff.get(page(charge_point, "delete")).status_code == 200
     as_staff.post(page(charge_point, "delete"), {"post": "yes"})
     assert not ChargePoint.objects.filter(pk=charge_point.pk).exists()
@@ -144,7 +146,7 @@ def test_deletes_no_charge_point_that_has_sessions(way: str, client: Client, mak
 def test_filters_by_connection_status_and_vendor(as_staff: Client, make_charge_point: Any) -> None:
     online, faulted = make_charge_point("ON", vendor="Alfen"), make_charge_point("BAD", vendor="Keba")
     online.connect("channel", "127.0.0.1")
-    faulted.report_status(2, ConnectorStatus(status="Faulted", error_code="OtherError", timestamp=timezone.now()))
+    report(faulted, (2, "Faulted"))
     assert listed(as_staff) == {"ON", "BAD"}
     assert listed(as_staff, connection="online") == {"ON"}
     assert listed(as_staff, connection="offline") == {"BAD"}
@@ -169,7 +171,7 @@ def test_finds_by_what_is_printed_on_the_hardware(text: str, as_staff: Client, m
 
 def test_says_each_status_in_words(as_staff: Client, make_charge_point: Any) -> None:
     charge_point = make_charge_point()
-    charge_point.report_status(3, ConnectorStatus(status="SuspendedEV", error_code="NoError", timestamp=timezone.now()))
+    report(charge_point, (3, "SuspendedEV"))
     text = as_staff.get(LIST).content.decode()
     assert '<span class="chip chip-warn">3: SuspendedEV</span>' in text
     assert '<span class="chip chip-quiet">offline</span>' in text

@@ -19,6 +19,7 @@ from chargepoints.models import (
     OrphanStop,
     Transaction,
 )
+from chargepoints.models.happened import Reported
 from ocpp16 import reconciliation
 from ocpp16.reconciliation import infer_stops, match_overtaken_stops
 from tests.world import PROFILE
@@ -51,9 +52,8 @@ def report(row: ChargePoint, status: str, hours: float, received: float | None =
     """A StatusNotification of so many hours ago."""
     at = ago(hours)
     received_at = at if received is None else ago(received)
-    row.report_status(
-        connector_id, ConnectorStatus(status=status, error_code="NoError", timestamp=at, received_at=received_at)
-    )
+    told = Reported(row.pk, connector_id, status, "NoError", timestamp=at, received_at=received_at)
+    ConnectorStatus.objects.report([told])
 
 
 def measure(made: Transaction, energy: int, hours: float) -> None:
