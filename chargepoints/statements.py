@@ -114,16 +114,24 @@ RECORD_EVENTS = """
     SELECT uuid, charge_point_id, type, data
     FROM jsonb_to_recordset(%s) AS event (uuid uuid, charge_point_id bigint, type text, data jsonb)
 """
-# An event is its charge point's organization's; of one whose charge point is gone nobody hears.
-PUBLISH = """
-    INSERT INTO chargepoints_event (uuid, type, data, created_at, charge_point_id, organization_id)
-    SELECT outbox.uuid, outbox.type, outbox.data, outbox.created_at, outbox.charge_point_id, owner.organization_id
-    FROM chargepoints_outboxevent AS outbox
-    JOIN chargepoints_chargepoint AS owner ON owner.id = outbox.charge_point_id
-    WHERE outbox.id IN ({})
-    ORDER BY outbox.id
-    RETURNING id, organization_id, charge_point_id, type
+# The first events of the outbox.
+TAKE = """
+    DELETE FROM chargepoints_outboxevent
+    WHERE id IN (SELECT id FROM chargepoints_outboxevent ORDER BY id LIMIT %s)
 """
+# An event is its charge point's organization's; of one whose charge point is gone nobody hears.
+PUBLISH_TAKEN = """
+    INSERT INTO chargepoints_event (uuid, type, data, created_at, charge_point_id, organization_id)
+    SELECT taken.uuid, taken.type, taken.data, taken.created_at, taken.charge_point_id, owner.organization_id
+    FROM {taken} AS taken JOIN chargepoints_chargepoint AS owner ON owner.id = taken.charge_point_id
+    ORDER BY taken.id
+    RETURNING id, organization_id, charge_point_id, CAST(type AS text)
+"""
+# In one statement where others may be first in the outbox by the next; elsewhere TAKE follows.
+PUBLISH = {
+    "postgresql": f"WITH outbox AS ({TAKE} RETURNING *) {PUBLISH_TAKEN.format(taken='outbox')}",
+    "sqlite": PUBLISH_TAKEN.format(taken="(SELECT * FROM chargepoints_outboxevent ORDER BY id LIMIT %s)"),
+}
 # Only what has no other end yet: whoever had hung for so long that another took over must not undo it.
 SETTLE = """
     UPDATE chargepoints_webhookdelivery

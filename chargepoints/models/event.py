@@ -15,7 +15,7 @@ from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
 from ..database import insert, prepared
-from ..statements import PUBLISH, RECORD_EVENTS
+from ..statements import PUBLISH, RECORD_EVENTS, TAKE
 
 # Of many processes one publishes at a time.
 PUBLISHING = int.from_bytes(b"events")
@@ -126,13 +126,11 @@ class EventQuerySet(OrganizationQuerySet["Event"]):
         """
         if not self.has_turn():
             return []
-        taken = list(OutboxEvent.objects.order_by("pk").values_list("pk", flat=True)[:BATCH])
-        if not taken:
-            return []
-        with connection.cursor() as cursor:
-            cursor.execute(PUBLISH.format(", ".join(["%s"] * len(taken))), taken)
+        with prepared() as cursor:
+            cursor.execute(PUBLISH[connection.vendor], [BATCH])
             published = [Published(*row) for row in cursor.fetchall()]
-        OutboxEvent.objects.filter(pk__in=taken).delete()
+            if connection.vendor != "postgresql":
+                cursor.execute(TAKE, [BATCH])
         return published
 
     def has_turn(self, *, patiently: bool = False) -> bool:
