@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
@@ -154,6 +154,11 @@ def _existence(rows: Callable[[], models.QuerySet[Any]]) -> tuple[str, tuple[Any
     return sql, tuple(params)
 
 
+def places(values: Sized) -> str:
+    """The places of so many values in a statement."""
+    return ", ".join(["%s"] * len(values))
+
+
 def insert_row(row: models.Model, names: Sequence[str]) -> None:
     """Insert the fields of these names; the others have their defaults of the database."""
     insert_rows([row], names)
@@ -170,15 +175,15 @@ def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any]) -
     """Insert many rows of plain values at a third of what the ORM's bulk_create takes."""
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     target = f"{connection.ops.quote_name(model._meta.db_table)} ({quoted})"
-    places = f"({', '.join(['%s'] * len(columns))})"
+    row_places = f"({places(columns)})"
     with connection.cursor() as cursor:
         if connection.vendor != "postgresql":
-            cursor.executemany(f"INSERT INTO {target} VALUES {places}", rows)  # noqa: S608  names of our own
+            cursor.executemany(f"INSERT INTO {target} VALUES {row_places}", rows)  # noqa: S608  names of our own
             return
         if len(rows) < WORTH_COPYING:
             # One statement: psycopg's executemany breaks where a row is refused at the commit.
             values = [value for row in rows for value in row]
-            cursor.execute(f"INSERT INTO {target} VALUES {', '.join([places] * len(rows))}", values)  # noqa: S608
+            cursor.execute(f"INSERT INTO {target} VALUES {', '.join([row_places] * len(rows))}", values)  # noqa: S608
             return
         with cursor.copy(f"COPY {target} FROM STDIN") as copy:
             for row in rows:

@@ -27,6 +27,12 @@ CONVERSING = """
     JOIN apikeys_organization AS organization ON organization.id = charge_point.organization_id
     WHERE charge_point.id IN ({ids})
 """
+HOLD = "SELECT id FROM chargepoints_chargepoint WHERE id IN ({ids}) ORDER BY id {lock}"
+LISTED = """
+    SELECT id, organization_id, id_tag, parent_id_tag, status, expires_at, allow_concurrent
+    FROM chargepoints_idtag
+    WHERE organization_id IN ({organizations}) AND UPPER(id_tag) IN ({tags})
+"""
 STOP = """
     UPDATE chargepoints_transaction
     SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = %s,

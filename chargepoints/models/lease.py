@@ -12,8 +12,9 @@ from django.db.models.functions import Now
 
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import update
+from ..database import places, update
 from ..lookups import IsAmong
+from ..statements import HOLD
 from . import happened
 from .event import OutboxEvent
 
@@ -53,8 +54,13 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
 
     def hold(self, pks: Collection[int], *, patiently: bool) -> set[int]:
         """Lock these rows for the rest of the transaction, without patience only the free ones; returns the locked."""
-        rows = self.filter(pk__in=pks).select_for_update(no_key=True, skip_locked=not patiently)
-        return set(rows.order_by("pk").values_list("pk", flat=True))
+        if not pks:
+            return set()
+        locks = connection.features.has_select_for_update
+        lock = connection.ops.for_update_sql(no_key=True, skip_locked=not patiently) if locks else ""
+        with connection.cursor() as cursor:
+            cursor.execute(HOLD.format(ids=places(pks), lock=lock), [*pks])
+            return {pk for (pk,) in cursor.fetchall()}
 
     def connect(self, sockets: list[tuple[int, str, str]], *, patiently: bool) -> dict[str, str]:
         """Make these sockets, each (charge point, channel, address), the ones that commands reach.
