@@ -2,25 +2,23 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, models
 from django.db import transaction as database
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now, Upper
 
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import insert_row
+from ..database import insert_rows, places
 from ..fingerprints import fingerprint, start_mark
-from ..statements import STARTED, STOP
+from ..statements import STARTED, STOP, STOP_ALL, SURROUNDINGS, TO_BE_STOPPED
 from . import happened
 from .charge_point import ChargePoint
-from .charging_profile import ChargingProfile
-from .connector import Connector
 from .event import Note, OutboxEvent, note_now
 from .measured import MAXIMUM_TRANSACTION_ID, MeasuredQuerySet
 
@@ -42,6 +40,16 @@ class Surroundings(NamedTuple):
 
     rows: list[Transaction]
     numbers: list[int]
+
+
+class Stop(NamedTuple):
+    """How a charge point says that a transaction ended."""
+
+    meter_stop: int
+    stopped_at: datetime
+    received_at: datetime
+    reason: str
+    id_tag: str
 
 
 class TransactionQuerySet(MeasuredQuerySet):
@@ -70,8 +78,11 @@ class TransactionQuerySet(MeasuredQuerySet):
         reservation_id: int | None = None,
         surroundings: Surroundings | None = None,
         note: Note = note_now,
+        store: Callable[[Transaction], None] | None = None,
     ) -> tuple[Transaction, bool]:
         """Open a transaction, or find the one that this is a repeat of; returns it and whether it is new.
+
+        A new one is handed to `store` where that is given, which is to have it inserted in the same transaction.
 
         `reported_at` is the timestamp as the charge point wrote it, for one that has no clock: where `started_at` is
         the server's time in its stead, repeats are still recognized by it. An open transaction on the connector is
@@ -102,18 +113,28 @@ class TransactionQuerySet(MeasuredQuerySet):
                 reservation_id=reservation_id,
                 fingerprint=mark,
             )
-            insert_row(row, STARTED)
+            self.insert([row]) if store is None else store(row)
         near.rows.append(row)
         return row, True
 
+    def insert(self, rows: list[Transaction]) -> None:
+        """Insert new ones, faster than the ORM does."""
+        insert_rows(rows, STARTED)
+
     def surroundings(self, starts: Collection[tuple[int, uuid.UUID]]) -> Surroundings:
         """What starts may meet, each of which is told by (charge point, mark)."""
-        charge_points, marks = {pk for pk, _ in starts}, {mark for _, mark in starts}
+        adapt = self.model._meta.get_field("fingerprint").get_db_prep_value
+        marks = [value for pk, mark in starts for value in (pk, adapt(mark, connection))]
+        charge_points = {pk for pk, _ in starts}
         numbers = {new_transaction_id() for _ in range(len(starts) + 1)}
-        repeated_or_open = Q(fingerprint__in=marks) | Q(state=Transaction.State.ACTIVE)
-        rows = list(self.filter(Q(charge_point__in=charge_points) & repeated_or_open | Q(pk__in=numbers)).order_by())
-        free = numbers - {row.pk for row in rows}
-        return Surroundings(rows, sorted(free)) if len(free) >= len(starts) else self.surroundings(starts)
+        statement = SURROUNDINGS.format(
+            marks=", ".join(["(%s, %s)"] * len(starts)), charge_points=places(charge_points), numbers=places(numbers)
+        )
+        rows = {row.pk: row for row in self.raw(statement, [*marks, *charge_points, *numbers])}
+        free = numbers - rows.keys()
+        if len(free) < len(starts):
+            return self.surroundings(starts)
+        return Surroundings([*rows.values()], sorted(free))
 
     def tell(self, pks: Collection[int], at: datetime) -> None:
         """Have the newest readings of these told that are still active."""
@@ -121,19 +142,29 @@ class TransactionQuerySet(MeasuredQuerySet):
         OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
         rows.update(told_at=at)
 
-    def to_be_stopped(self, numbers: list[int]) -> TransactionQuerySet:
+    def to_be_stopped(self, numbers: Collection[int]) -> Iterable[Transaction]:
         """Those of these numbers, annotated.
 
         `was_guessed_at`: the stop of another was taken for its own; `ends_more`: other things may end with it.
         """
         possible = [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID]
-        guesses = OrphanStop.objects.filter(matched=OuterRef("pk")).exclude(transaction_id_sent=OuterRef("pk"))
-        waiting = Connector.objects.filter(charge_point=OuterRef("charge_point")).exclude(scheduled_availability="")
-        profiles = ChargingProfile.objects.active().filter(
-            charge_point=OuterRef("charge_point"), connector_id=OuterRef("connector_id")
-        )
-        ends_more = Exists(waiting) | Exists(profiles)
-        return self.filter(pk__in=possible).annotate(was_guessed_at=Exists(guesses), ends_more=ends_more).order_by()
+        return self.raw(TO_BE_STOPPED.format(ids=places(possible)), possible) if possible else []
+
+    def stop(self, stops: dict[int, Stop]) -> set[int]:
+        """Close these on the charge points' word, also over an inference; returns those that had no stop before."""
+        if not stops:
+            return set()
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute(STOP_ALL, [*map(list, zip(*stops.values(), strict=True)), [*stops]])
+                return {pk for (pk,) in cursor.fetchall()}
+            return {pk for pk, stop in stops.items() if self._stop(cursor, pk, stop)}
+
+    def _stop(self, cursor: Any, pk: int, stop: Stop) -> bool:
+        adapt = connection.ops.adapt_datetimefield_value
+        times = adapt(stop.stopped_at), adapt(stop.received_at)
+        cursor.execute(STOP, [stop.meter_stop, *times, stop.reason, stop.id_tag, pk])
+        return bool(cursor.rowcount)
 
     def matching_stop(
         self, charge_point: ChargePoint, *, id_tag: str, meter_stop: int, stopped_at: datetime
@@ -231,15 +262,17 @@ class Transaction(models.Model):
         note: Note = note_now,
     ) -> bool:
         """Close on the charge point's word, also over an inference; False if a stop was stored before."""
-        adapt = connection.ops.adapt_datetimefield_value
-        values = [meter_stop, adapt(stopped_at), adapt(received_at or now()), reason, id_tag, self.pk]
-        with connection.cursor() as cursor:
-            cursor.execute(STOP, values)
-            if not cursor.rowcount:
-                return False
-        self.state, self.meter_stop, self.stopped_at, self.stop_reason = "stopped", meter_stop, stopped_at, reason
-        note(happened.session_ended(self))
+        stop = Stop(meter_stop, stopped_at, received_at or now(), reason, id_tag)
+        if not Transaction.objects.stop({self.pk: stop}):
+            return False
+        self.end(stop, note)
         return True
+
+    def end(self, stop: Stop, note: Note) -> None:
+        """Take over the stop that was stored, and note that it happened."""
+        self.state, self.meter_stop, self.stopped_at = self.State.STOPPED, stop.meter_stop, stop.stopped_at
+        self.stop_reason = stop.reason
+        note(happened.session_ended(self))
 
     def infer_stop(self, note: Note = note_now) -> bool:
         """Close at the last known reading: the charge point has begun anew and sent no stop."""
