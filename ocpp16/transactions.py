@@ -74,7 +74,7 @@ def start_transaction(received: Received) -> dict[str, Any]:
         connector_id=connector_id,
         id_tag=received.text("idTag"),
         meter_start=meter_start,
-        started_at=received.time(),
+        started_at=received.timestamp,
         reported_at=received.impossible_time(),
         authorization_status=found.status,
         reservation_id=reservation_id(received),
@@ -167,7 +167,7 @@ def record_transaction_data(received: Received, transaction: Transaction | None)
 def read_stop(received: Received) -> Stop:
     meter_stop = received.integer("meterStop", -MAXIMUM_METER, MAXIMUM_METER)
     told = received.text("reason", 50), received.text("idTag")
-    return Stop(meter_stop, received.time(), received.received_at, *told)
+    return Stop(meter_stop, received.timestamp, received.received_at, *told)
 
 
 def stop_known(transaction: Any, received: Received, stop: Stop) -> None:
@@ -240,7 +240,7 @@ def keep_orphan(
         defaults={
             "transaction_id_sent": number,
             "meter_stop": meter_stop,
-            "stopped_at": received.time(),
+            "stopped_at": received.timestamp,
             "reason": received.text("reason", 50),
             "id_tag": id_tag,
             "matched": matched,
