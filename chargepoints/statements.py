@@ -29,20 +29,20 @@ CONVERSING = """
 """
 HOLD = "SELECT id FROM chargepoints_chargepoint WHERE id IN ({ids}) ORDER BY id {lock}"
 LISTED = """
-    SELECT id, organization_id, id_tag, parent_id_tag, status, expires_at, allow_concurrent
+    SELECT {columns}
     FROM chargepoints_idtag
     WHERE organization_id IN ({organizations}) AND UPPER(id_tag) IN ({tags})
 """
 # One question for each index: of all in one, PostgreSQL would read what it need not.
 SURROUNDINGS = """
-    SELECT * FROM chargepoints_transaction WHERE (charge_point_id, fingerprint) IN (VALUES {marks})
+    SELECT {columns} FROM chargepoints_transaction WHERE (charge_point_id, fingerprint) IN (VALUES {marks})
     UNION ALL
-    SELECT * FROM chargepoints_transaction WHERE charge_point_id IN ({charge_points}) AND state = 'active'
+    SELECT {columns} FROM chargepoints_transaction WHERE charge_point_id IN ({charge_points}) AND state = 'active'
     UNION ALL
-    SELECT * FROM chargepoints_transaction WHERE id IN ({numbers})
+    SELECT {columns} FROM chargepoints_transaction WHERE id IN ({numbers})
 """
 TO_BE_STOPPED = """
-    SELECT named.*,
+    SELECT {columns},
         EXISTS (
             SELECT 1 FROM chargepoints_orphanstop WHERE matched_id = named.id AND transaction_id_sent <> named.id
         ) AS was_guessed_at,
@@ -54,7 +54,7 @@ TO_BE_STOPPED = """
             WHERE charge_point_id = named.charge_point_id AND connector_id = named.connector_id AND cleared_at IS NULL
         ) AS ends_more
     FROM chargepoints_transaction AS named
-    WHERE named.id IN ({ids})
+    WHERE id IN ({ids})
 """
 STOP = """
     UPDATE chargepoints_transaction

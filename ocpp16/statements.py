@@ -6,7 +6,7 @@ AGO = {
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{} seconds')",
 }
 REMOTE_STARTS = """
-    SELECT id, charge_point_id, payload, transaction_id
+    SELECT {columns}
     FROM ocpp16_command
     WHERE charge_point_id IN ({ids}) AND action = 'RemoteStartTransaction'
         AND state IN ('sent', 'accepted', 'timed_out') AND created_at > {since} AND transaction_id IS NULL

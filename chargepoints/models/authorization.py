@@ -11,10 +11,12 @@ from django.utils import timezone
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import places, update
+from ..database import places, read, update
 from ..statements import LISTED
 
 ID_TAG_LENGTH = 20
+# What a charge point that names a tag is answered by.
+ASKED = ("id", "organization_id", "id_tag", "parent_id_tag", "status", "expires_at", "allow_concurrent")
 CHANGEABLE = ("parent_id_tag", "status", "expires_at", "allow_concurrent", "description")
 
 
@@ -44,7 +46,8 @@ class IdTagQuerySet(OrganizationQuerySet["IdTag"]):
         if not pairs:
             return []
         organizations, tags = {organization for organization, _ in pairs}, spellings(tag for _, tag in pairs)
-        return self.raw(LISTED.format(organizations=places(organizations), tags=places(tags)), [*organizations, *tags])
+        statement = LISTED.format(columns=", ".join(ASKED), organizations=places(organizations), tags=places(tags))
+        return read(self.model, ASKED, statement, [*organizations, *tags])
 
     def change(
         self, organization: Organization, upserts: list[dict[str, Any]], deletions: list[str]

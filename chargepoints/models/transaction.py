@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Now, Upper
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import insert_rows, places
+from ..database import insert_rows, places, read
 from ..fingerprints import fingerprint, start_mark
 from ..statements import STARTED, STOP, STOP_ALL, SURROUNDINGS, TO_BE_STOPPED
 from . import happened
@@ -35,10 +35,14 @@ AT_LAST_READING = {
 }
 
 
-class Surroundings(NamedTuple):
-    """The transactions that starts may repeat or find open, and numbers that are free for them."""
+# What the end of a transaction tells of it.
+STOPPABLE = ("id", "charge_point_id", "connector_id", "id_tag", "started_at", "meter_start")
 
-    rows: list[Transaction]
+
+class Surroundings(NamedTuple):
+    """The transactions that starts may repeat or find open, by charge point, and numbers that are free for them."""
+
+    rows: dict[int, list[Transaction]]
     numbers: list[int]
 
 
@@ -90,8 +94,9 @@ class TransactionQuerySet(MeasuredQuerySet):
         point's row (ChargePoint.objects.hold); elsewhere it is refused by the database.
         """
         mark = start_mark(connector_id, id_tag, started_at if reported_at is None else reported_at, meter_start)
-        near = surroundings or self.surroundings([(charge_point.pk, mark)])
-        known = next((row for row in near.rows if row.is_start(charge_point, mark)), None)
+        rows, numbers = surroundings or self.surroundings([(charge_point.pk, mark)])
+        near = rows[charge_point.pk]
+        known = next((row for row in near if row.fingerprint == mark), None)
         while known is not None and reported_at is not None and known.state == Transaction.State.STOPPED:
             # Without a clock the next session may look the same; it must not vanish in the last one.
             mark = fingerprint(str(mark), known.pk)
@@ -99,11 +104,11 @@ class TransactionQuerySet(MeasuredQuerySet):
         if known is not None:
             return known, False
         with database.atomic(savepoint=False):
-            for forgotten in near.rows:
-                if (forgotten.charge_point_id, forgotten.connector_id) == (charge_point.pk, connector_id):
+            for forgotten in near:
+                if forgotten.connector_id == connector_id:
                     forgotten.infer_stop(note)
             row = self.model(
-                id=near.numbers.pop(),
+                id=numbers.pop(),
                 charge_point=charge_point,
                 connector_id=connector_id,
                 id_tag=id_tag,
@@ -114,7 +119,7 @@ class TransactionQuerySet(MeasuredQuerySet):
                 fingerprint=mark,
             )
             self.insert([row]) if store is None else store(row)
-        near.rows.append(row)
+        near.append(row)
         return row, True
 
     def insert(self, rows: list[Transaction]) -> None:
@@ -124,17 +129,21 @@ class TransactionQuerySet(MeasuredQuerySet):
     def surroundings(self, starts: Collection[tuple[int, uuid.UUID]]) -> Surroundings:
         """What starts may meet, each of which is told by (charge point, mark)."""
         adapt = self.model._meta.get_field("fingerprint").get_db_prep_value
+        columns = [field.attname for field in self.model._meta.concrete_fields]
         marks = [value for pk, mark in starts for value in (pk, adapt(mark, connection))]
         charge_points = {pk for pk, _ in starts}
         numbers = {new_transaction_id() for _ in range(len(starts) + 1)}
         statement = SURROUNDINGS.format(
-            marks=", ".join(["(%s, %s)"] * len(starts)), charge_points=places(charge_points), numbers=places(numbers)
+            columns=", ".join(columns),
+            marks=", ".join(["(%s, %s)"] * len(starts)),
+            charge_points=places(charge_points),
+            numbers=places(numbers),
         )
-        rows = {row.pk: row for row in self.raw(statement, [*marks, *charge_points, *numbers])}
-        free = numbers - rows.keys()
-        if len(free) < len(starts):
-            return self.surroundings(starts)
-        return Surroundings([*rows.values()], sorted(free))
+        rows: dict[int, list[Transaction]] = {pk: [] for pk in charge_points}
+        for row in read(self.model, columns, statement, [*marks, *charge_points, *numbers]):
+            rows.setdefault(row.charge_point_id, []).append(row)
+            numbers.discard(row.pk)
+        return Surroundings(rows, sorted(numbers)) if len(numbers) >= len(starts) else self.surroundings(starts)
 
     def tell(self, pks: Collection[int], at: datetime) -> None:
         """Have the newest readings of these told that are still active."""
@@ -143,12 +152,15 @@ class TransactionQuerySet(MeasuredQuerySet):
         rows.update(told_at=at)
 
     def to_be_stopped(self, numbers: Collection[int]) -> Iterable[Transaction]:
-        """Those of these numbers, annotated.
+        """Those of these numbers, with what their end needs.
 
         `was_guessed_at`: the stop of another was taken for its own; `ends_more`: other things may end with it.
         """
         possible = [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID]
-        return self.raw(TO_BE_STOPPED.format(ids=places(possible)), possible) if possible else []
+        if not possible:
+            return []
+        statement = TO_BE_STOPPED.format(columns=", ".join(STOPPABLE), ids=places(possible))
+        return read(self.model, STOPPABLE, statement, possible, beside=("was_guessed_at", "ends_more"))
 
     def stop(self, stops: dict[int, Stop]) -> set[int]:
         """Close these on the charge points' word, also over an inference; returns those that had no stop before."""
@@ -247,10 +259,6 @@ class Transaction(models.Model):
         """Whole seconds from start to stop, or to now; never negative."""
         end = self.stopped_at or now()
         return max(0, int((end - self.started_at).total_seconds()))
-
-    def is_start(self, charge_point: ChargePoint, mark: uuid.UUID) -> bool:
-        """Whether this is the transaction that a start with this fingerprint opened."""
-        return (self.charge_point_id, self.fingerprint) == (charge_point.pk, mark)
 
     def stop(
         self,

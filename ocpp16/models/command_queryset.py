@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import ChargePointOwnedQuerySet
-from chargepoints.database import insert_rows, places
+from chargepoints.database import insert_rows, places, read
 from chargepoints.models import OutboxEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
 
@@ -46,6 +46,7 @@ NEW = (
     "error_code",
     "error_description",
 )
+REMOTE_START = ("id", "charge_point_id", "payload", "transaction_id")
 ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
 UNANSWERED = {"is_late": False, "response": None, "error_code": "", "error_description": "", "error_details": None}
 
@@ -186,4 +187,7 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
     def remote_starts(self, charge_points: Collection[int]) -> Iterable[Command]:
         """Recent remote starts of these charge points that have caused no transaction yet, newest first."""
         since = statements.AGO[connection.vendor].format(REMOTE_START_WINDOW.total_seconds())
-        return self.raw(statements.REMOTE_STARTS.format(ids=places(charge_points), since=since), [*charge_points])
+        statement = statements.REMOTE_STARTS.format(
+            columns=", ".join(REMOTE_START), ids=places(charge_points), since=since
+        )
+        return read(self.model, REMOTE_START, statement, [*charge_points])
