@@ -22,7 +22,7 @@ from chargepoints.models import (
     happened,
 )
 from chargepoints.models.event import Note, note_now
-from chargepoints.models.transaction import Stop
+from chargepoints.models.stopped import Stop
 
 from . import metrics, times
 from .meter_values import read, record

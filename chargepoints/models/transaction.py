@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection, models
 from django.db import transaction as database
@@ -16,11 +16,12 @@ from apikeys.querysets import ChargePointOwnedQuerySet
 
 from ..database import insert_rows, places, read
 from ..fingerprints import fingerprint, start_mark
-from ..statements import STARTED, STOP, STOP_ALL, SURROUNDINGS, TO_BE_STOPPED
+from ..statements import STARTED, SURROUNDINGS
 from . import happened
 from .charge_point import ChargePoint
 from .event import Note, OutboxEvent, note_now
-from .measured import MAXIMUM_TRANSACTION_ID, MeasuredQuerySet
+from .measured import MAXIMUM_TRANSACTION_ID
+from .stopped import Stop, StoppedQuerySet
 
 
 def new_transaction_id() -> int:
@@ -35,10 +36,6 @@ AT_LAST_READING = {
 }
 
 
-# What the end of a transaction tells of it.
-STOPPABLE = ("id", "charge_point_id", "connector_id", "id_tag", "started_at", "meter_start")
-
-
 class Surroundings(NamedTuple):
     """The transactions that starts may repeat or find open, by charge point, and numbers that are free for them."""
 
@@ -46,17 +43,7 @@ class Surroundings(NamedTuple):
     numbers: list[int]
 
 
-class Stop(NamedTuple):
-    """How a charge point says that a transaction ended."""
-
-    meter_stop: int
-    stopped_at: datetime
-    received_at: datetime
-    reason: str
-    id_tag: str
-
-
-class TransactionQuerySet(MeasuredQuerySet):
+class TransactionQuerySet(StoppedQuerySet):
     def active(self) -> TransactionQuerySet:
         return self.filter(state=Transaction.State.ACTIVE)
 
@@ -150,33 +137,6 @@ class TransactionQuerySet(MeasuredQuerySet):
         rows = self.active().filter(pk__in=pks).exclude(latest_meter_at=None).order_by()
         OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
         rows.update(told_at=at)
-
-    def to_be_stopped(self, numbers: Collection[int]) -> Iterable[Transaction]:
-        """Those of these numbers, with what their end needs.
-
-        `was_guessed_at`: the stop of another was taken for its own; `ends_more`: other things may end with it.
-        """
-        possible = [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID]
-        if not possible:
-            return []
-        statement = TO_BE_STOPPED.format(columns=", ".join(STOPPABLE), ids=places(possible))
-        return read(self.model, STOPPABLE, statement, possible, beside=("was_guessed_at", "ends_more"))
-
-    def stop(self, stops: dict[int, Stop]) -> set[int]:
-        """Close these on the charge points' word, also over an inference; returns those that had no stop before."""
-        if not stops:
-            return set()
-        with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute(STOP_ALL, [*map(list, zip(*stops.values(), strict=True)), [*stops]])
-                return {pk for (pk,) in cursor.fetchall()}
-            return {pk for pk, stop in stops.items() if self._stop(cursor, pk, stop)}
-
-    def _stop(self, cursor: Any, pk: int, stop: Stop) -> bool:
-        adapt = connection.ops.adapt_datetimefield_value
-        times = adapt(stop.stopped_at), adapt(stop.received_at)
-        cursor.execute(STOP, [stop.meter_stop, *times, stop.reason, stop.id_tag, pk])
-        return bool(cursor.rowcount)
 
     def matching_stop(
         self, charge_point: ChargePoint, *, id_tag: str, meter_stop: int, stopped_at: datetime
