@@ -27,16 +27,50 @@ CONVERSING = """
     JOIN apikeys_organization AS organization ON organization.id = charge_point.organization_id
     WHERE charge_point.id {among}
 """
-# Whose rows are there, and stay until the transaction ends. In one order everywhere, as deletion locks them.
-KEEP = {
-    "postgresql": "SELECT id FROM chargepoints_chargepoint WHERE id = ANY(%s::bigint[]) ORDER BY id FOR KEY SHARE",
-    "sqlite": "SELECT id FROM chargepoints_chargepoint WHERE id IN (SELECT value FROM json_each(%s))",
-}
+# In one order everywhere, so that nobody who locks them waits for who waits for it.
+HOLD = "SELECT id FROM chargepoints_chargepoint WHERE id {among} ORDER BY id {lock}"
+LISTED = """
+    SELECT {columns}
+    FROM chargepoints_idtag
+    WHERE organization_id IN ({organizations}) AND UPPER(id_tag) IN ({tags})
+"""
+# One question for each index: of all in one, PostgreSQL would read what it need not.
+SURROUNDINGS = """
+    SELECT {columns} FROM chargepoints_transaction WHERE (charge_point_id, fingerprint) IN (VALUES {marks})
+    UNION ALL
+    SELECT {columns} FROM chargepoints_transaction WHERE charge_point_id IN ({charge_points}) AND state = 'active'
+    UNION ALL
+    SELECT {columns} FROM chargepoints_transaction WHERE id IN ({numbers})
+"""
+TO_BE_STOPPED = """
+    SELECT {columns},
+        EXISTS (
+            SELECT 1 FROM chargepoints_orphanstop WHERE matched_id = named.id AND transaction_id_sent <> named.id
+        ) AS was_guessed_at,
+        EXISTS (
+            SELECT 1 FROM chargepoints_connector
+            WHERE charge_point_id = named.charge_point_id AND scheduled_availability <> ''
+        ) OR EXISTS (
+            SELECT 1 FROM chargepoints_chargingprofile
+            WHERE charge_point_id = named.charge_point_id AND connector_id = named.connector_id AND cleared_at IS NULL
+        ) AS ends_more
+    FROM chargepoints_transaction AS named
+    WHERE id IN ({ids})
+"""
 STOP = """
     UPDATE chargepoints_transaction
     SET state = 'stopped', meter_stop = %s, stopped_at = %s, stop_received_at = %s,
         stop_reason = %s, stop_id_tag = %s
     WHERE id = %s AND state <> 'stopped'
+"""
+STOP_ALL = """
+    UPDATE chargepoints_transaction AS named
+    SET state = 'stopped', meter_stop = stop.meter_stop, stopped_at = stop.stopped_at,
+        stop_received_at = stop.received_at, stop_reason = stop.reason, stop_id_tag = stop.id_tag
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::integer[])
+        AS stop (meter_stop, stopped_at, received_at, reason, id_tag, id)
+    WHERE named.id = stop.id AND named.state <> 'stopped'
+    RETURNING named.id
 """
 RECORD_LATEST = """
     UPDATE chargepoints_transaction

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chargepoints.models import IdTag, OutboxEvent, Transaction
 from chargepoints.models.event import Happened
@@ -15,6 +15,7 @@ from .models import Command
 if TYPE_CHECKING:
     from .received import Received
 
+T = TypeVar("T")
 Store = Callable[[list["Received"]], None]
 
 
@@ -24,17 +25,36 @@ class Batch:
     def __init__(self) -> None:
         self.all: list[Received] = []
         self._later: dict[Store, list[Received]] = {}
+        self._done: dict[Callable[[list[Received]], Any], Any] = {}
+        self._started: list[Transaction] = []
         self._happened: list[Happened] = []
 
     def store_later(self, store: Store, received: Received) -> None:
         """Have `store` called with this and all others like it, before the commit."""
         self._later.setdefault(store, []).append(received)
 
+    def once(self, do: Callable[[list[Received]], T]) -> T:
+        """What `do` makes of all these CALLs, which is done when the first asks."""
+        if do not in self._done:
+            self._done[do] = do(self.all)
+        return self._done[do]
+
+    def started(self, transaction: Transaction) -> None:
+        """Have a new transaction inserted with all others, before the commit."""
+        self._started.append(transaction)
+
+    def settle(self, is_met: Callable[[Transaction], bool] = lambda transaction: True) -> None:
+        """Insert the new transactions now, if any is one that a message may meet."""
+        if any(map(is_met, self._started)):
+            Transaction.objects.insert(self._started)
+            self._started = []
+
     def note(self, happened: Happened) -> None:
         """Have an event recorded with all others, before the commit."""
         self._happened.append(happened)
 
     def store(self) -> None:
+        self.settle()
         for store, received in self._later.items():
             store(received)
         OutboxEvent.objects.record(self._happened)

@@ -158,7 +158,7 @@ def reported_status(received: Received) -> happened.Reported:
         info=received.text("info"),
         vendor_id=received.text("vendorId"),
         vendor_error_code=received.text("vendorErrorCode"),
-        timestamp=received.time(),
+        timestamp=received.timestamp,
         received_at=received.received_at,
     )
 
@@ -200,7 +200,7 @@ def security_event(received: Received) -> dict[str, Any]:
         charge_point=received.charge_point,
         type=received.text("type", 50),
         technical_information=received.text("techInfo"),
-        timestamp=received.time(),
+        timestamp=received.timestamp,
         received_at=received.received_at,
     )
     return {}

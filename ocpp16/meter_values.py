@@ -81,7 +81,7 @@ def read(received: Received, member: str, transaction_id: int | None, connector_
             transaction_id,
             connector_id,
             received.received_at,
-            received.time(holder=reading),
+            received.time(reading),
             reading["sampledValue"],
             fingerprint(connector_id, number, reading),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -29,23 +30,28 @@ class Received:
     received_at: datetime
     batch: Batch
 
-    def time(self, name: str = "timestamp", holder: dict[str, Any] | None = None) -> datetime:
-        """The moment in a field, repaired where it is none, which is a finding."""
-        text = (self.payload if holder is None else holder).get(name)
+    @cached_property
+    def timestamp(self) -> datetime:
+        """When it happened, by the charge point's clock."""
+        return self.time(self.payload)
+
+    def time(self, holder: dict[str, Any]) -> datetime:
+        """The moment in the payload or a part of it, repaired where it is none, which is a finding."""
+        text = holder.get("timestamp")
         if text is None:
             return self.received_at
         moment, repaired = times.read(text, self.received_at)
         if repaired:
-            self.findings[f"{self.action}.{name}"] = repaired
+            self.findings[f"{self.action}.timestamp"] = repaired
         return moment
 
     def impossible_time(self) -> str | None:
         """The timestamp's own text where that is no possible time."""
-        return str(self.payload["timestamp"]) if self.time() == self.received_at else None
+        return str(self.payload["timestamp"]) if self.timestamp == self.received_at else None
 
     def start_mark(self) -> UUID:
         """What repeats of this StartTransaction are known by."""
-        moment = self.impossible_time() or self.time()
+        moment = self.impossible_time() or self.timestamp
         return start_mark(self.payload["connectorId"], self.text("idTag"), moment, self.payload["meterStart"])
 
     def integer(self, name: str, minimum: int = 0, maximum: int = MAXIMUM_INTEGER) -> int:

@@ -1,6 +1,17 @@
 """Statements that the ORM has no words for, or writes slowly."""
 
 NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"}
+AGO = {
+    "postgresql": "statement_timestamp() - interval '{} seconds'",
+    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{} seconds')",
+}
+REMOTE_STARTS = """
+    SELECT {columns}
+    FROM ocpp16_command
+    WHERE charge_point_id IN ({ids}) AND action = 'RemoteStartTransaction'
+        AND state IN ('sent', 'accepted', 'timed_out') AND created_at > {since} AND transaction_id IS NULL
+    ORDER BY created_at DESC
+"""
 CLAIM = """
     UPDATE ocpp16_command SET state = 'sent', sent_at = {now}
     WHERE id IN ({ids}) AND state = 'queued' AND action NOT IN ({secret})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -21,10 +22,12 @@ from chargepoints.models import (
     happened,
 )
 from chargepoints.models.event import Note, note_now
+from chargepoints.models.stopped import Stop
 
 from . import metrics, times
 from .meter_values import read, record
 from .models import Command
+from .payloads import InvalidPayload
 from .received import MAXIMUM_INTEGER, MAXIMUM_METER, Received
 
 logger = logging.getLogger(__name__)
@@ -65,17 +68,19 @@ def start_transaction(received: Received) -> dict[str, Any]:
     asked = received.batch.remote_starts(received, connector_id)[:1]
     meter_start = received.integer("meterStart", -MAXIMUM_METER, MAXIMUM_METER)
     found = Authorization("Accepted") if asked else start_authorization(received, connector_id)
+    settle(received)
     transaction, is_new = Transaction.objects.start(
         received.charge_point,
         connector_id=connector_id,
         id_tag=received.text("idTag"),
         meter_start=meter_start,
-        started_at=received.time(),
+        started_at=received.timestamp,
         reported_at=received.impossible_time(),
         authorization_status=found.status,
         reservation_id=reservation_id(received),
         surroundings=received.batch.surroundings,
         note=received.batch.note,
+        store=received.batch.started,
     )
     if is_new:
         note_cause(transaction, asked)
@@ -83,6 +88,11 @@ def start_transaction(received: Received) -> dict[str, Any]:
     metrics.repeated_starts.inc(not is_new)
     found = found._replace(status=transaction.authorization_status)
     return {"idTagInfo": id_tag_info(found), "transactionId": transaction.pk}
+
+
+def settle(received: Received) -> None:
+    """Let what another socket of the charge point has started be found where it must be."""
+    received.batch.settle(lambda started: started.charge_point_id == received.charge_point.pk)
 
 
 def reservation_id(received: Received) -> int | None:
@@ -99,6 +109,7 @@ def start_authorization(received: Received, connector_id: int) -> Authorization:
     found, listed = authorization_by_list(received), received.batch.id_tag(received)
     if found.status != "Accepted" or listed is None or listed.allow_concurrent:
         return found
+    received.batch.settle(lambda started: started.id_tag.upper() == listed.id_tag.upper())
     # Starts of one tag wait here for each other: two at once must not both be the first.
     IdTag.objects.select_for_update(no_key=True).filter(pk=listed.pk).first()
     elsewhere = Transaction.objects.charging_elsewhere(received.charge_point, connector_id, listed.id_tag)
@@ -134,15 +145,15 @@ def store_apart(store: Callable[..., Any], *args: Any) -> bool:
 
 def stop_transaction(received: Received) -> dict[str, Any]:
     number = received.integer("transactionId", -MAXIMUM_METER, MAXIMUM_METER)
-    meter_stop = received.integer("meterStop", -MAXIMUM_METER, MAXIMUM_METER)
+    stop = read_stop(received)
     transaction = received.batch.transaction(number)
     if transaction is not None and transaction.charge_point_id != received.charge_point.pk:
         note_foreign(received, transaction, "StopTransaction")
         return {}
     if transaction is None:
-        transaction = stop_orphan(received, number, meter_stop)
+        transaction = stop_orphan(received, number, stop.meter_stop)
     else:
-        stop_known(transaction, received, meter_stop)
+        stop_known(transaction, received, stop)
     if received.payload.get("transactionData") and not store_apart(record_transaction_data, received, transaction):
         received.findings["StopTransaction.transactionData"] = "could not be stored"
     return {"idTagInfo": id_tag_info(authorization(received))} if received.text("idTag") else {}
@@ -153,19 +164,37 @@ def record_transaction_data(received: Received, transaction: Transaction | None)
     record([read(received, "transactionData", number, connector_id)])
 
 
-def stop_known(transaction: Any, received: Received, meter_stop: int) -> None:
+def read_stop(received: Received) -> Stop:
+    meter_stop = received.integer("meterStop", -MAXIMUM_METER, MAXIMUM_METER)
+    told = received.text("reason", 50), received.text("idTag")
+    return Stop(meter_stop, received.timestamp, received.received_at, *told)
+
+
+def stop_known(transaction: Any, received: Received, stop: Stop) -> None:
     """Stop the transaction that was named; of another stop that it had before, the first values stay."""
-    if transaction.was_guessed_at:
-        transaction.doubt_stop()
-    reason = received.text("reason", 50)
-    told = meter_stop, received.time(), reason, received.text("idTag"), received.received_at
-    if transaction.stop(*told, note=received.batch.note):
+    if received in received.batch.once(stop_together):
+        transaction.end(stop, received.batch.note)
         if transaction.ends_more:
             end_beside(transaction)
         return
     stored = Transaction.objects.get(pk=transaction.pk)
-    if (stored.meter_stop, stored.stop_reason) != (meter_stop, reason):
-        keep_orphan(received, transaction.pk, meter_stop, matched=transaction)
+    if (stored.meter_stop, stored.stop_reason) != (stop.meter_stop, stop.reason):
+        keep_orphan(received, transaction.pk, stop.meter_stop, matched=transaction)
+
+
+def stop_together(batch: list[Received]) -> set[Received]:
+    """Stop the transactions that these CALLs name; returns those whose transaction had no stop before."""
+    first: dict[int, Received] = {}
+    stops: dict[int, Stop] = {}
+    for each in (received for received in batch if received.action == "StopTransaction"):
+        transaction = each.batch.transaction(each.payload["transactionId"])
+        if transaction is None or transaction.charge_point_id != each.charge_point.pk or transaction.pk in first:
+            continue
+        with suppress(InvalidPayload):  # which refuses that CALL when its own turn comes
+            stops[transaction.pk], first[transaction.pk] = read_stop(each), each
+            if transaction.was_guessed_at:
+                transaction.doubt_stop()
+    return {first[number] for number in Transaction.objects.stop(stops)}
 
 
 def end_beside(transaction: Transaction) -> None:
@@ -184,6 +213,7 @@ def stop_orphan(received: Received, number: int, meter_stop: int) -> Transaction
     orphan, is_new = keep_orphan(received, number, meter_stop)
     if not is_new:
         return orphan.matched
+    settle(received)
     meant = Transaction.objects.matching_stop(
         received.charge_point, id_tag=orphan.id_tag, meter_stop=meter_stop, stopped_at=orphan.stopped_at
     )
@@ -210,7 +240,7 @@ def keep_orphan(
         defaults={
             "transaction_id_sent": number,
             "meter_stop": meter_stop,
-            "stopped_at": received.time(),
+            "stopped_at": received.timestamp,
             "reason": received.text("reason", 50),
             "id_tag": id_tag,
             "matched": matched,

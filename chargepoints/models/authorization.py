@@ -11,9 +11,12 @@ from django.utils import timezone
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import update
+from ..database import places, read, update
+from ..statements import LISTED
 
 ID_TAG_LENGTH = 20
+# What a charge point that names a tag is answered by.
+ASKED = ("id", "organization_id", "id_tag", "parent_id_tag", "status", "expires_at", "allow_concurrent")
 CHANGEABLE = ("parent_id_tag", "status", "expires_at", "allow_concurrent", "description")
 
 
@@ -27,9 +30,14 @@ class Authorization(NamedTuple):
 
 def named(rows: Any, tags: Iterable[str]) -> Any:
     """The rows whose `id_tag` is one of these tags, which are compared without case (CiString)."""
+    return rows.alias(same=Upper("id_tag")).filter(same__in=spellings(tags))
+
+
+def spellings(tags: Iterable[str]) -> set[str]:
+    """What a database may make of these tags where it writes them in upper case."""
     tags = set(tags)
     # As they are, too: a database knows no upper case of some letters for which Python has one.
-    return rows.alias(same=Upper("id_tag")).filter(same__in=tags | {tag.upper() for tag in tags})
+    return tags | {tag.upper() for tag in tags}
 
 
 class IdTagQuerySet(OrganizationQuerySet["IdTag"]):
@@ -37,8 +45,9 @@ class IdTagQuerySet(OrganizationQuerySet["IdTag"]):
         """Those of these (organization, tag) that are listed."""
         if not pairs:
             return []
-        organizations, tags = {organization for organization, _ in pairs}, {tag for _, tag in pairs}
-        return named(self.filter(organization__in=organizations), tags)
+        organizations, tags = {organization for organization, _ in pairs}, spellings(tag for _, tag in pairs)
+        statement = LISTED.format(columns=", ".join(ASKED), organizations=places(organizations), tags=places(tags))
+        return read(self.model, ASKED, statement, [*organizations, *tags])
 
     def change(
         self, organization: Organization, upserts: list[dict[str, Any]], deletions: list[str]

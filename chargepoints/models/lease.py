@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -13,9 +12,9 @@ from django.db.models.functions import Now
 
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import update
+from ..database import AMONG, listed, prepared, update
 from ..lookups import IsAmong
-from ..statements import KEEP
+from ..statements import HOLD
 from . import happened
 from .event import OutboxEvent
 
@@ -55,15 +54,19 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
 
     def hold(self, pks: Collection[int], *, patiently: bool) -> set[int]:
         """Lock these rows for the rest of the transaction, without patience only the free ones; returns the locked."""
-        rows = self.filter(pk__in=pks).select_for_update(no_key=True, skip_locked=not patiently)
-        return set(rows.order_by("pk").values_list("pk", flat=True))
+        return self._lock(pks, connection.ops.for_update_sql(no_key=True, skip_locked=not patiently))
 
     def keep(self, pks: Collection[int]) -> set[int]:
         """Have nobody delete these before the transaction ends, as foreign keys to them do; returns who is there."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                KEEP[connection.vendor], [list(pks) if connection.vendor == "postgresql" else json.dumps([*pks])]
-            )
+        return self._lock(pks, "FOR KEY SHARE")
+
+    def _lock(self, pks: Collection[int], lock: str) -> set[int]:
+        """Lock these rows so, where the database locks rows; returns those that there are."""
+        if not pks:
+            return set()
+        lock = lock if connection.features.has_select_for_update else ""
+        with prepared() as cursor:
+            cursor.execute(HOLD.format(among=AMONG[connection.vendor], lock=lock), [listed(pks)])
             return {pk for (pk,) in cursor.fetchall()}
 
     def connect(self, sockets: list[tuple[int, str, str]], *, patiently: bool) -> dict[str, str]:

@@ -2,27 +2,26 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection, models
 from django.db import transaction as database
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now, Upper
 
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import insert_row
+from ..database import insert_rows, places, read
 from ..fingerprints import fingerprint, start_mark
-from ..statements import STARTED, STOP
+from ..statements import STARTED, SURROUNDINGS
 from . import happened
 from .charge_point import ChargePoint
-from .charging_profile import ChargingProfile
-from .connector import Connector
 from .event import Note, OutboxEvent, note_now
-from .measured import MAXIMUM_TRANSACTION_ID, Latest, MeasuredQuerySet
+from .measured import MAXIMUM_TRANSACTION_ID, Latest
+from .stopped import Stop, StoppedQuerySet
 
 
 def new_transaction_id() -> int:
@@ -38,13 +37,13 @@ AT_LAST_READING = {
 
 
 class Surroundings(NamedTuple):
-    """The transactions that starts may repeat or find open, and numbers that are free for them."""
+    """The transactions that starts may repeat or find open, by charge point, and numbers that are free for them."""
 
-    rows: list[Transaction]
+    rows: dict[int, list[Transaction]]
     numbers: list[int]
 
 
-class TransactionQuerySet(MeasuredQuerySet):
+class TransactionQuerySet(StoppedQuerySet):
     def active(self) -> TransactionQuerySet:
         return self.filter(state=Transaction.State.ACTIVE)
 
@@ -70,8 +69,11 @@ class TransactionQuerySet(MeasuredQuerySet):
         reservation_id: int | None = None,
         surroundings: Surroundings | None = None,
         note: Note = note_now,
+        store: Callable[[Transaction], None] | None = None,
     ) -> tuple[Transaction, bool]:
         """Open a transaction, or find the one that this is a repeat of; returns it and whether it is new.
+
+        A new one is handed to `store` where that is given, which is to have it inserted in the same transaction.
 
         `reported_at` is the timestamp as the charge point wrote it, for one that has no clock: where `started_at` is
         the server's time in its stead, repeats are still recognized by it. An open transaction on the connector is
@@ -79,8 +81,9 @@ class TransactionQuerySet(MeasuredQuerySet):
         point's row (ChargePoint.objects.hold); elsewhere it is refused by the database.
         """
         mark = start_mark(connector_id, id_tag, started_at if reported_at is None else reported_at, meter_start)
-        near = surroundings or self.surroundings([(charge_point.pk, mark)])
-        known = next((row for row in near.rows if row.is_start(charge_point, mark)), None)
+        rows, numbers = surroundings or self.surroundings([(charge_point.pk, mark)])
+        near = rows[charge_point.pk]
+        known = next((row for row in near if row.fingerprint == mark), None)
         while known is not None and reported_at is not None and known.state == Transaction.State.STOPPED:
             # Without a clock the next session may look the same; it must not vanish in the last one.
             mark = fingerprint(str(mark), known.pk)
@@ -88,11 +91,11 @@ class TransactionQuerySet(MeasuredQuerySet):
         if known is not None:
             return known, False
         with database.atomic(savepoint=False):
-            for forgotten in near.rows:
-                if (forgotten.charge_point_id, forgotten.connector_id) == (charge_point.pk, connector_id):
+            for forgotten in near:
+                if forgotten.connector_id == connector_id:
                     forgotten.infer_stop(note)
             row = self.model(
-                id=near.numbers.pop(),
+                id=numbers.pop(),
                 charge_point=charge_point,
                 connector_id=connector_id,
                 id_tag=id_tag,
@@ -102,38 +105,38 @@ class TransactionQuerySet(MeasuredQuerySet):
                 reservation_id=reservation_id,
                 fingerprint=mark,
             )
-            insert_row(row, STARTED)
-        near.rows.append(row)
+            self.insert([row]) if store is None else store(row)
+        near.append(row)
         return row, True
+
+    def insert(self, rows: list[Transaction]) -> None:
+        """Insert new ones, faster than the ORM does."""
+        insert_rows(rows, STARTED)
 
     def surroundings(self, starts: Collection[tuple[int, uuid.UUID]]) -> Surroundings:
         """What starts may meet, each of which is told by (charge point, mark)."""
-        charge_points, marks = {pk for pk, _ in starts}, {mark for _, mark in starts}
+        adapt = self.model._meta.get_field("fingerprint").get_db_prep_value
+        columns = [field.attname for field in self.model._meta.concrete_fields]
+        marks = [value for pk, mark in starts for value in (pk, adapt(mark, connection))]
+        charge_points = {pk for pk, _ in starts}
         numbers = {new_transaction_id() for _ in range(len(starts) + 1)}
-        repeated_or_open = Q(fingerprint__in=marks) | Q(state=Transaction.State.ACTIVE)
-        rows = list(self.filter(Q(charge_point__in=charge_points) & repeated_or_open | Q(pk__in=numbers)).order_by())
-        free = numbers - {row.pk for row in rows}
-        return Surroundings(rows, sorted(free)) if len(free) >= len(starts) else self.surroundings(starts)
+        statement = SURROUNDINGS.format(
+            columns=", ".join(columns),
+            marks=", ".join(["(%s, %s)"] * len(starts)),
+            charge_points=places(charge_points),
+            numbers=places(numbers),
+        )
+        rows: dict[int, list[Transaction]] = {pk: [] for pk in charge_points}
+        for row in read(self.model, columns, statement, [*marks, *charge_points, *numbers]):
+            rows.setdefault(row.charge_point_id, []).append(row)
+            numbers.discard(row.pk)
+        return Surroundings(rows, sorted(numbers)) if len(numbers) >= len(starts) else self.surroundings(starts)
 
     def tell(self, pks: Collection[int], at: datetime) -> None:
         """Have the newest readings of these told that are still active."""
         rows = self.active().filter(pk__in=pks).exclude(latest_meter_at=None).order_by()
         OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
         rows.update(told_at=at)
-
-    def to_be_stopped(self, numbers: list[int]) -> TransactionQuerySet:
-        """Those of these numbers, annotated.
-
-        `was_guessed_at`: the stop of another was taken for its own; `ends_more`: other things may end with it.
-        """
-        possible = [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID]
-        guesses = OrphanStop.objects.filter(matched=OuterRef("pk")).exclude(transaction_id_sent=OuterRef("pk"))
-        waiting = Connector.objects.filter(charge_point=OuterRef("charge_point")).exclude(scheduled_availability="")
-        profiles = ChargingProfile.objects.active().filter(
-            charge_point=OuterRef("charge_point"), connector_id=OuterRef("connector_id")
-        )
-        ends_more = Exists(waiting) | Exists(profiles)
-        return self.filter(pk__in=possible).annotate(was_guessed_at=Exists(guesses), ends_more=ends_more).order_by()
 
     def matching_stop(
         self, charge_point: ChargePoint, *, id_tag: str, meter_stop: int, stopped_at: datetime
@@ -217,10 +220,6 @@ class Transaction(models.Model):
         end = self.stopped_at or now()
         return max(0, int((end - self.started_at).total_seconds()))
 
-    def is_start(self, charge_point: ChargePoint, mark: uuid.UUID) -> bool:
-        """Whether this is the transaction that a start with this fingerprint opened."""
-        return (self.charge_point_id, self.fingerprint) == (charge_point.pk, mark)
-
     def stop(
         self,
         meter_stop: int,
@@ -231,15 +230,17 @@ class Transaction(models.Model):
         note: Note = note_now,
     ) -> bool:
         """Close on the charge point's word, also over an inference; False if a stop was stored before."""
-        adapt = connection.ops.adapt_datetimefield_value
-        values = [meter_stop, adapt(stopped_at), adapt(received_at or now()), reason, id_tag, self.pk]
-        with connection.cursor() as cursor:
-            cursor.execute(STOP, values)
-            if not cursor.rowcount:
-                return False
-        self.state, self.meter_stop, self.stopped_at, self.stop_reason = "stopped", meter_stop, stopped_at, reason
-        note(happened.session_ended(self))
+        stop = Stop(meter_stop, stopped_at, received_at or now(), reason, id_tag)
+        if not Transaction.objects.stop({self.pk: stop}):
+            return False
+        self.end(stop, note)
         return True
+
+    def end(self, stop: Stop, note: Note) -> None:
+        """Take over the stop that was stored, and note that it happened."""
+        self.state, self.meter_stop, self.stopped_at = self.State.STOPPED, stop.meter_stop, stop.stopped_at
+        self.stop_reason = stop.reason
+        note(happened.session_ended(self))
 
     def infer_stop(self, note: Note = note_now) -> bool:
         """Close at the last known reading: the charge point has begun anew and sent no stop."""

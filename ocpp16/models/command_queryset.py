@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import ChargePointOwnedQuerySet
-from chargepoints.database import insert_rows
+from chargepoints.database import insert_rows, places, read
 from chargepoints.models import OutboxEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
 
@@ -46,6 +46,7 @@ NEW = (
     "error_code",
     "error_description",
 )
+REMOTE_START = ("id", "charge_point_id", "payload", "transaction_id")
 ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
 UNANSWERED = {"is_late": False, "response": None, "error_code": "", "error_description": "", "error_details": None}
 
@@ -107,8 +108,9 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
             return
         by_id, secret = {claim.command_id: claim for claim in claims}, payloads.SECRET_ACTIONS
         ids = [self.model._meta.pk.get_db_prep_value(pk, connection) for pk in by_id]
-        places = {"ids": ", ".join(["%s"] * len(ids)), "secret": ", ".join(["%s"] * len(secret))}
-        statement = statements.CLAIM.format(now=statements.NOW[connection.vendor], **places)
+        statement = statements.CLAIM.format(
+            now=statements.NOW[connection.vendor], ids=places(ids), secret=places(secret)
+        )
         for command in self.raw(statement, [*ids, *secret]):
             by_id[command.pk].command = command
 
@@ -182,12 +184,10 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
             claimed = self.forgotten().select_for_update(skip_locked=True)[:FORGOTTEN_AT_ONCE]
             return sum(command.end(State.TIMED_OUT) for command in claimed)
 
-    def remote_starts(self, charge_points: Collection[int]) -> CommandQuerySet:
+    def remote_starts(self, charge_points: Collection[int]) -> Iterable[Command]:
         """Recent remote starts of these charge points that have caused no transaction yet, newest first."""
-        return self.filter(
-            charge_point__in=charge_points,
-            action="RemoteStartTransaction",
-            state__in=[State.SENT, State.ACCEPTED, State.TIMED_OUT],
-            created_at__gt=Now() - REMOTE_START_WINDOW,
-            transaction=None,
-        ).order_by("-created_at")
+        since = statements.AGO[connection.vendor].format(REMOTE_START_WINDOW.total_seconds())
+        statement = statements.REMOTE_STARTS.format(
+            columns=", ".join(REMOTE_START), ids=places(charge_points), since=since
+        )
+        return read(self.model, REMOTE_START, statement, [*charge_points])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from chargepoints.models import ChargePoint, ConnectorStatus, MeterValue, Transaction
-from ocpp16 import handlers
+from chargepoints.models import ChargePoint, ConnectorStatus, IdTag, MeterValue, OrphanStop, OutboxEvent, Transaction
+from ocpp16 import handlers, writer
 from ocpp16.frames import Call
 from ocpp16.payloads import InvalidPayload
-from ocpp16.writer import Writer
+from ocpp16.writer import Writer, leave_alone
 from tests.ocpp16.asking import handled
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,6 +23,7 @@ COUNT = 12
 BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
 STATUS = {"connectorId": 1, "status": "Available", "errorCode": "NoError"}
 START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-01T10:00:00Z"}
+STOP = {"meterStop": 200, "timestamp": "2026-01-01T11:00:00Z", "reason": "Local"}
 
 
 def reading(value: int) -> dict[str, Any]:
@@ -35,8 +37,8 @@ def rows(make_charge_point: Callable[..., ChargePoint]) -> list[ChargePoint]:
 
 async def say(*messages: tuple[ChargePoint, str, dict[str, Any]]) -> list[Any]:
     """What each message is answered, or the exception; all come in one turn of the loop."""
-    writer = Writer()
-    asking = [writer.handle(row.pk, Call("m", action, payload), set()) for row, action, payload in messages]
+    batches = Writer()
+    asking = [batches.handle(row.pk, Call("m", action, payload), set()) for row, action, payload in messages]
     answers = await asyncio.gather(*asking, return_exceptions=True)
     return [answer[0] if isinstance(answer, tuple) else answer for answer in answers]
 
@@ -116,14 +118,91 @@ async def test_repeat_a_start_with_one_id(rows: list[ChargePoint]) -> None:
     assert {answer["transactionId"] for answer in answers} == {Transaction.objects.get().pk}
 
 
+@pytest.fixture
+def handled_together(rows: list[ChargePoint], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All batches are handled as they come: none of its messages had to be handled by itself."""
+    alone: list[Any] = []
+    monkeypatch.setattr(writer, "leave_alone", lambda asked: alone.extend(asked) or leave_alone(asked))
+    yield
+    assert not alone
+
+
+@pytest.fixture
+def numbers(rows: list[ChargePoint]) -> list[int]:
+    """A transaction of each."""
+    return [handled(row, "StartTransaction", START)["transactionId"] for row in rows]
+
+
+def stop(number: int, **more: Any) -> dict[str, Any]:
+    return {"transactionId": number, **STOP, **more}
+
+
+async def test_stop_each_its_own(rows: list[ChargePoint], numbers: list[int], handled_together: None) -> None:
+    stops = [stop(number, meterStop=200 + n, reason=f"R{n}", idTag=f"T{n}") for n, number in enumerate(numbers)]
+    answers = await say(*((row, "StopTransaction", each) for row, each in zip(rows, stops, strict=True)))
+    assert answers == [{"idTagInfo": {"status": "Accepted"}}] * COUNT
+    for n, number in enumerate(numbers):
+        stored = Transaction.objects.get(pk=number)
+        assert (stored.state, stored.charge_point) == ("stopped", rows[n])
+        assert (stored.meter_stop, stored.stop_reason, stored.stop_id_tag) == (200 + n, f"R{n}", f"T{n}")
+        assert stored.stopped_at == datetime(2026, 1, 1, 11, tzinfo=UTC)
+        assert stored.stop_received_at is not None
+
+
+async def test_stop_what_others_are_refused_for(
+    rows: list[ChargePoint], numbers: list[int], handled_together: None
+) -> None:
+    answers = await say(
+        (rows[0], "StopTransaction", stop(numbers[0], meterStop=2**63)),
+        (rows[1], "StopTransaction", stop(numbers[0])),
+        (rows[2], "StopTransaction", stop(numbers[2])),
+        (rows[3], "StopTransaction", stop(2**63)),
+    )
+    assert [type(answer) for answer in answers] == [InvalidPayload, dict, dict, InvalidPayload]
+    assert list(Transaction.objects.exclude(state="active").values_list("pk", flat=True)) == [numbers[2]]
+
+
+async def test_keep_the_first_of_two_stops(rows: list[ChargePoint], numbers: list[int], handled_together: None) -> None:
+    stops = [stop(numbers[0], meterStop=meter_stop) for meter_stop in (200, 300, 200)]
+    assert await say(*((rows[0], "StopTransaction", each) for each in stops)) == [{}] * 3
+    assert Transaction.objects.get(pk=numbers[0]).meter_stop == 200
+    kept = OrphanStop.objects.get()
+    assert (kept.meter_stop, kept.matched_id) == (300, numbers[0])
+    assert OutboxEvent.objects.filter(type="session.ended").count() == 1
+
+
+async def test_know_a_start_that_came_with_its_stop(rows: list[ChargePoint], handled_together: None) -> None:
+    await say((rows[0], "StartTransaction", START), (rows[0], "StopTransaction", stop(-1)))
+    assert Transaction.objects.get().meter_stop == 200
+    assert OrphanStop.objects.get().matched == Transaction.objects.get()
+
+
+async def test_close_a_start_that_came_with_the_next(rows: list[ChargePoint], handled_together: None) -> None:
+    await say(*((rows[0], "StartTransaction", {**START, "meterStart": energy}) for energy in (100, 300)))
+    states = Transaction.objects.order_by("meter_start").values_list("meter_start", "state")
+    assert list(states) == [(100, "inferred"), (300, "active")]
+
+
+async def test_start_a_tag_once(rows: list[ChargePoint], handled_together: None) -> None:
+    """One that is listed; of what is not, nothing says that it is one card."""
+    IdTag.objects.create(organization=rows[0].organization, id_tag="CARD")
+    tags = ("card", "TAG", "CARD", "TAG", "Card")
+    answers = await say(
+        *((row, "StartTransaction", {**START, "idTag": tag}) for row, tag in zip(rows, tags, strict=False))
+    )
+    assert [answer["idTagInfo"]["status"] for answer in answers] == [
+        *("Accepted", "Accepted", "ConcurrentTx", "Accepted", "ConcurrentTx")
+    ]
+
+
 async def test_do_not_wait_for_a_charge_point_that_somebody_holds(rows: list[ChargePoint]) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no row locks")
-    writer = Writer()
+    batches = Writer()
     with transaction.atomic():
         ChargePoint.objects.hold([rows[0].pk], patiently=True)
-        waiting = asyncio.create_task(writer.handle(rows[0].pk, Call("m", "StartTransaction", START), set()))
-        others = [writer.handle(row.pk, Call("m", "StartTransaction", START), set()) for row in rows[1:]]
+        waiting = asyncio.create_task(batches.handle(rows[0].pk, Call("m", "StartTransaction", START), set()))
+        others = [batches.handle(row.pk, Call("m", "StartTransaction", START), set()) for row in rows[1:]]
         answers = await asyncio.wait_for(asyncio.gather(*others), 5)
         assert len({payload["transactionId"] for payload, _ in answers}) == COUNT - 1
         assert not waiting.done()
@@ -135,12 +214,13 @@ async def test_do_not_wait_long_for_anything_else(rows: list[ChargePoint]) -> No
         pytest.skip("SQLite has no row locks")
     number = handled(rows[0], "StartTransaction", START)["transactionId"]
     stop = {"transactionId": number, "meterStop": 200, "timestamp": "2026-01-01T11:00:00Z"}
-    writer = Writer()
+    batches = Writer()
     with transaction.atomic():
         Transaction.objects.select_for_update().get(pk=number)
-        waiting = asyncio.create_task(writer.handle(rows[0].pk, Call("m", "StopTransaction", stop), set()))
+        waiting = asyncio.create_task(batches.handle(rows[0].pk, Call("m", "StopTransaction", stop), set()))
         answers = await asyncio.wait_for(
-            asyncio.gather(*(writer.handle(row.pk, Call("m", "StartTransaction", START), set()) for row in rows[1:])), 5
+            asyncio.gather(*(batches.handle(row.pk, Call("m", "StartTransaction", START), set()) for row in rows[1:])),
+            5,
         )
         assert len(answers) == COUNT - 1
         assert not waiting.done()
