@@ -133,14 +133,14 @@ async def test_names_charge_point_message_and_action_deep_inside(server: ServerP
     await client.boot()
     row.delete()
     with pytest.raises(Exception, match="InternalError"):
-        await client.call("Heartbeat", message_id="deep-1")
+        await client.call("Authorize", {"idTag": "TAG"}, message_id="deep-1")
     await client.close()
     (line,) = (await lines(server, "deep-1"))[:1]
     assert row.identity in line
-    assert "Heartbeat" in line
+    assert "Authorize" in line
     if line.startswith("{"):
         fields = json.loads(line)
-        wanted = {"charge_point": row.identity, "message_id": "deep-1", "action": "Heartbeat"}
+        wanted = {"charge_point": row.identity, "message_id": "deep-1", "action": "Authorize"}
         assert {name: fields[name] for name in wanted} == wanted
         assert "DoesNotExist" in fields["exception"]
 
