@@ -257,11 +257,6 @@ def _conversions(model: type[models.Model], columns: Sequence[str]) -> list[tupl
     ]
 
 
-def insert_row(row: models.Model, names: Sequence[str]) -> None:
-    """Insert the fields of these names; the others have their defaults of the database."""
-    insert_rows([row], names)
-
-
 def insert_rows(rows: Sequence[models.Model], names: Sequence[str]) -> None:
     """Insert these fields of rows of one model; the others have their defaults of the database."""
     fields: list[Any] = [rows[0]._meta.get_field(name) for name in names]

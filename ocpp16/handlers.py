@@ -46,10 +46,11 @@ class Asked:
 def handle(asked: list[Asked], *, patiently: bool = True) -> None:
     """Have the effects of CALLs committed, all or none; sets the outcome of each.
 
-    Without patience those are left out, without an outcome, whose charge point somebody else holds. Raises what the
-    database, or a fault of ours, raised: then nothing was stored, and no outcome counts.
+    Left out, without an outcome, is what another socket of the same charge point asks, and without patience those whose
+    charge point somebody else holds. Raises what the database, or a fault of ours, raised: then nothing was stored, and
+    no outcome counts.
     """
-    batch = Batch()
+    batch, asked = Batch(), first_of_each(asked)
     with transaction.atomic():
         if not patiently:
             lose_patience()
@@ -60,6 +61,14 @@ def handle(asked: list[Asked], *, patiently: bool = True) -> None:
         for each, received in readable:
             answer(each, received)
         batch.store()
+
+
+def first_of_each(asked: list[Asked]) -> list[Asked]:
+    """The first CALL of each charge point: the next depends on what this one changes, but is read with it."""
+    first: dict[int, Asked] = {}
+    for each in asked:
+        first.setdefault(each.charge_point_id, each)
+    return [*first.values()]
 
 
 def hold(asked: list[Asked], patiently: bool) -> set[int]:

@@ -68,7 +68,6 @@ def start_transaction(received: Received) -> dict[str, Any]:
     asked = received.batch.remote_starts(received, connector_id)[:1]
     meter_start = received.integer("meterStart", -MAXIMUM_METER, MAXIMUM_METER)
     found = Authorization("Accepted") if asked else start_authorization(received, connector_id)
-    settle(received)
     transaction, is_new = Transaction.objects.start(
         received.charge_point,
         connector_id=connector_id,
@@ -88,11 +87,6 @@ def start_transaction(received: Received) -> dict[str, Any]:
     metrics.repeated_starts.inc(not is_new)
     found = found._replace(status=transaction.authorization_status)
     return {"idTagInfo": id_tag_info(found), "transactionId": transaction.pk}
-
-
-def settle(received: Received) -> None:
-    """Let what another socket of the charge point has started be found where it must be."""
-    received.batch.settle(lambda started: started.charge_point_id == received.charge_point.pk)
 
 
 def reservation_id(received: Received) -> int | None:
@@ -213,7 +207,6 @@ def stop_orphan(received: Received, number: int, meter_stop: int) -> Transaction
     orphan, is_new = keep_orphan(received, number, meter_stop)
     if not is_new:
         return orphan.matched
-    settle(received)
     meant = Transaction.objects.matching_stop(
         received.charge_point, id_tag=orphan.id_tag, meter_stop=meter_stop, stopped_at=orphan.stopped_at
     )

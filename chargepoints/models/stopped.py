@@ -45,6 +45,7 @@ class StoppedQuerySet(MeasuredQuerySet):
         """Close these on the charge points' word, also over an inference; returns those that had no stop before."""
         if not stops:
             return set()
+        stops = dict(sorted(stops.items()))  # in one order everywhere, as rows are locked in it
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute(STOP_ALL, [*map(list, zip(*stops.values(), strict=True)), [*stops]])

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from chargepoints.database import in_database
 from chargepoints.models import ChargePoint, ConnectorStatus, IdTag, MeterValue, OrphanStop, OutboxEvent, Transaction
 from ocpp16 import handlers, writer
 from ocpp16.frames import Call
+from ocpp16.handlers import Asked
 from ocpp16.payloads import InvalidPayload
 from ocpp16.writer import Writer, leave_alone
 from tests.ocpp16.asking import handled
@@ -47,13 +49,17 @@ async def test_share_one_transaction(rows: list[ChargePoint], monkeypatch: pytes
     sizes = []
     handle = handlers.handle
     monkeypatch.setattr(handlers, "handle", lambda asked, **more: (sizes.append(len(asked)), handle(asked, **more)))
-    messages = [
-        (row, action, payload)
-        for row in rows[:4]
-        for action, payload in (("Heartbeat", {}), ("BootNotification", BOOT))
-    ]
+    spoken = [("Heartbeat", {}), ("BootNotification", BOOT)] * 4
+    messages = [(row, *each) for row, each in zip(rows, spoken, strict=False)]
     assert all(isinstance(answer, dict) for answer in await say(*messages))
     assert sizes == [8]
+
+
+async def test_hold_no_two_of_one_charge_point(rows: list[ChargePoint]) -> None:
+    """Of two sockets, of which one has been replaced: what the first says must have been stored before the other's."""
+    asked = [Asked(row.pk, Call("m", "StatusNotification", STATUS), set()) for row in (rows[0], rows[1], rows[0])]
+    await in_database(handlers.handle, asked)
+    assert [each.outcome for each in asked] == [({}, {}), ({}, {}), None]
 
 
 async def test_belong_to_their_own_charge_points(rows: list[ChargePoint]) -> None:
@@ -181,6 +187,24 @@ async def test_close_a_start_that_came_with_the_next(rows: list[ChargePoint], ha
     await say(*((rows[0], "StartTransaction", {**START, "meterStart": energy}) for energy in (100, 300)))
     states = Transaction.objects.order_by("meter_start").values_list("meter_start", "state")
     assert list(states) == [(100, "inferred"), (300, "active")]
+
+
+async def test_believe_a_stop_more_than_what_was_guessed_before(rows: list[ChargePoint], numbers: list[int]) -> None:
+    others = [(rows[1], "StopTransaction", stop(numbers[1]))]
+    await say(*others, *((rows[0], "StopTransaction", each) for each in (stop(0), stop(numbers[0], meterStop=300))))
+    assert Transaction.objects.get(pk=numbers[0]).meter_stop == 300
+
+
+async def test_start_again_what_looks_like_the_session_that_is_being_stopped(rows: list[ChargePoint]) -> None:
+    start = {**START, "timestamp": "0001-01-01T00:00:00Z"}
+    number = (await in_database(handled, rows[0], "StartTransaction", start))["transactionId"]
+    _, _, again = await say(
+        (rows[1], "StartTransaction", START),
+        (rows[0], "StopTransaction", stop(number)),
+        (rows[0], "StartTransaction", start),
+    )
+    assert again["transactionId"] != number
+    assert Transaction.objects.active().get(charge_point=rows[0]).pk == again["transactionId"]
 
 
 async def test_start_a_tag_once(rows: list[ChargePoint], handled_together: None) -> None:
