@@ -217,7 +217,7 @@ def _existence(rows: Rows) -> tuple[str, tuple[Any, ...]]:
     return sql, tuple(params)
 
 
-_questions = Together(ask, upkeep_thread, 16)
+_questions = Together(ask, ThreadPoolExecutor(1, thread_name_prefix="database-looks"), 16)
 
 
 def places(values: Sized) -> str:

@@ -31,9 +31,10 @@ MAXIMUM_INBOUND = 64
 LARGE_FRAME = 64 * 1024
 # Characters. Parsed, a frame takes many times its length.
 MAXIMUM_HELD = 256 * 1024
-# Who waits for one answer at a time repeats a CALL before its next. The rest is for those that do not wait, and every
-# socket comes to hold so many, of some 400 bytes each.
-REMEMBERED_ANSWERS = 16
+# As many as may be on their way, should all of them be repeated.
+REMEMBERED_ANSWERS = MAXIMUM_INBOUND
+# Beyond so many of one socket in a second, Heartbeats wait for the database as all else does.
+TOLD_AT_ONCE = 500
 MALFORMED_LIMIT = 20
 MALFORMED_SECONDS = 60
 
@@ -61,6 +62,7 @@ class ChargePointConsumer:
         self.held = 0
         self.answering: asyncio.Task[None] | None = None
         self.answers: dict[tuple[str, str, int], str] = {}
+        self.told_at_once = (0, 0)  # how many, in which second
         self.malformed: list[float] = []
         self.duties: set[asyncio.Task[None]] = set()
         self.is_closed = False
@@ -161,7 +163,7 @@ class ChargePointConsumer:
         if call.action != "Heartbeat" or call.payload or call.fault is not None:
             return False
         moment = journal.time_for(self.channel_name)
-        if moment is None:
+        if moment is None or not self.may_tell_at_once(moment.second):
             return False
         text = frames.call_result(call.message_id, handlers.time_told(moment))
         await self.send_text(text, frames.CALL_RESULT, call.message_id, call.action)
@@ -169,6 +171,12 @@ class ChargePointConsumer:
         self.commands.triggered.discard(call.action)
         await asyncio.sleep(0)  # of a flood, too, one at a time
         return True
+
+    def may_tell_at_once(self, second: int) -> bool:
+        """Count another Heartbeat; False where there have been so many that a peer floods us."""
+        count = self.told_at_once[0] + 1 if self.told_at_once[1] == second else 1
+        self.told_at_once = count, second
+        return count <= TOLD_AT_ONCE
 
     async def queue(self, frame: Inbound, length: int) -> None:
         """Have a frame dealt with in its turn; wait until all are dealt with where they have become too many."""
@@ -213,8 +221,9 @@ class ChargePointConsumer:
             if text is None:
                 metrics.answered(call, None)
                 return
-            if text.startswith(f"[{frames.CALL_RESULT}"):
-                self.remember(key, text)  # a refusal had no effect, and its reason may pass
+            # A refusal had no effect, and its reason may pass; nor has what says nothing, as Heartbeats do.
+            if call.payload and text.startswith(f"[{frames.CALL_RESULT}"):
+                self.remember(key, text)
         await self.send_text(text, json.loads(text[1:2]), call.message_id, call.action)
         metrics.answered(call, text, repeated=known is not None)
         self.commands.committed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -30,6 +31,8 @@ FLUSH_SECONDS = 0.5
 RENEW_SECONDS = LEASE.total_seconds() / 4
 # A socket that is not reached any more must not pass for connected for long.
 LOOK_SECONDS = 3
+# What was seen then holds no longer than this.
+KNOWN_SECONDS = 5
 MAXIMUM_MESSAGES = 20_000
 MAXIMUM_KINDS = 200
 FRAME_LENGTH = 20_000
@@ -114,8 +117,9 @@ class Journal:
     def __init__(self) -> None:
         self._notes = Notes()
         self._sockets: dict[str, Callable[[], None]] = {}
-        # Those whose charge point was accepted when last looked at.
+        # Those whose charge point was accepted when last looked at, and when that was.
         self._accepted: set[str] = set()
+        self._looked_at = -math.inf
         self._tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
     def message(
@@ -162,7 +166,9 @@ class Journal:
 
         It asks no database, so that who only wants to know the time need not wait for one.
         """
-        return clock.known_now() if channel_name in self._accepted else None
+        if channel_name not in self._accepted or time.monotonic() - self._looked_at > KNOWN_SECONDS:
+            return None
+        return clock.known_now()
 
     def waiting(self) -> int:
         """How many messages have not been written yet."""
@@ -226,7 +232,7 @@ class Journal:
 
         The socket that took it over should have told, but its process may have died before.
         """
-        names, count = list(self._sockets), 0
+        names, count, began = list(self._sockets), 0, time.monotonic()
         for start in range(0, len(names), CHUNK):
             chunk = names[start : start + CHUNK]
             try:
@@ -243,6 +249,7 @@ class Journal:
             metrics.leases.labels("lost").inc(len(lost))
             for close in lost:
                 close()
+        self._looked_at = began
         return count
 
 

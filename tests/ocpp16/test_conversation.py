@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification
-from ocpp16.consumers import ChargePointConsumer
+from ocpp16.consumers import MAXIMUM_INBOUND, ChargePointConsumer
 from ocpp16.handshake import Knock
 from ocpp16.models import Command
 from tests.charge_point import CallErrorReceived
@@ -27,10 +27,18 @@ async def test_gives_the_stored_answer_to_a_duplicate(charge_point: Any) -> None
     assert Notification.objects.filter(action="DataTransfer").count() == 1
 
 
-async def test_takes_a_duplicate_for_a_new_message_once_sixteen_have_followed(charge_point: Any) -> None:
-    for number in (*range(17), 1, 0):
+async def test_knows_the_duplicates_of_as_many_as_may_be_on_their_way(charge_point: Any) -> None:
+    for number in (*range(MAXIMUM_INBOUND + 1), 1, 0):
         await charge_point.call("DataTransfer", {"vendorId": "V"}, message_id=str(number))
-    assert Notification.objects.count() == 18
+    assert Notification.objects.count() == MAXIMUM_INBOUND + 2
+
+
+async def test_remembers_no_answers_to_what_says_nothing(charge_point: Any) -> None:
+    await charge_point.call("DataTransfer", {"vendorId": "V"}, message_id="first")
+    for number in range(2 * MAXIMUM_INBOUND):
+        await charge_point.call("Heartbeat", message_id=str(number))
+    await charge_point.call("DataTransfer", {"vendorId": "V"}, message_id="first")
+    assert Notification.objects.count() == 1
 
 
 async def test_takes_the_same_id_with_another_payload_for_a_new_message(charge_point: Any) -> None:

@@ -18,7 +18,7 @@ from ocpp16 import handlers
 from ocpp16.consumers import ChargePointConsumer
 from ocpp16.frames import Call
 from ocpp16.handshake import Knock
-from ocpp16.journal import journal
+from ocpp16.journal import KNOWN_SECONDS, journal
 from tests.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -95,8 +95,9 @@ async def test_takes_the_repeat_once_the_database_is_back(
 
 
 @pytest.fixture
-def accepted(socket: Socket) -> Iterator[Socket]:
-    """Of a charge point that was accepted when the database was last there."""
+def accepted(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
+    """Of a charge point that was accepted when the database was there, a moment ago."""
+    monkeypatch.setattr(journal, "_looked_at", time.monotonic())
     socket.consumer.channel_name = "ocpp16.accepted"
     journal.hold("ocpp16.accepted", "Accepted", lambda: None)
     yield socket
@@ -111,12 +112,12 @@ async def test_tells_the_time_without_it(accepted: Socket, database_down: Any) -
     assert abs(datetime.fromisoformat(payload["currentTime"]) - datetime.now(UTC)) < timedelta(seconds=3)
 
 
-@pytest.mark.parametrize("payload", ["{}", '{"vendor": "of more"}'])
-async def test_tells_no_time_that_it_does_not_know(
-    accepted: Socket, database_down: Any, monkeypatch: pytest.MonkeyPatch, payload: str
+@pytest.mark.parametrize(("payload", "age"), [("{}", KNOWN_SECONDS + 1), ('{"vendor": "of more"}', 0)])
+async def test_tells_no_time_where_it_knows_too_little(
+    accepted: Socket, database_down: Any, monkeypatch: pytest.MonkeyPatch, payload: str, age: float
 ) -> None:
-    if payload == "{}":
-        monkeypatch.setattr(clock, "_last", clock.look()._replace(moment=time.monotonic() - clock.LOOK_SECONDS - 1))
+    await in_database(clock.refresh)
+    monkeypatch.setattr(journal, "_looked_at", time.monotonic() - age)
     await accepted.consumer.receive_text(f'[2, "m1", "Heartbeat", {payload}]')
     await eventually(lambda: accepted.sent)
     assert [frame[:3] for frame in accepted.sent] == [[4, "m1", "InternalError"]]

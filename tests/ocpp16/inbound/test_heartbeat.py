@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chargepoints.models import ChargePoint
+from ocpp16.consumers import TOLD_AT_ONCE
 from tests.charge_point import CallErrorReceived
 from tests.conftest import eventually
 
@@ -72,3 +73,12 @@ async def test_is_told_the_time_after_what_it_asked_before(charge_point: Any) ->
         await charge_point.send([2, f"h{number}", "Heartbeat", {}])
     answered = [(await charge_point.frame())[1] for _ in range(40)]
     assert answered == [f"{kind}{number}" for number in range(20) for kind in "ah"]
+
+
+async def test_is_told_the_time_in_a_flood_of_its_own_too(charge_point: Any) -> None:
+    await is_answered(charge_point, "told")
+    count = 3 * TOLD_AT_ONCE
+    for number in range(count):
+        await charge_point.send([2, f"f{number}", "Heartbeat", {}])
+    frames = [await charge_point.frame() for _ in range(count)]
+    assert [(kind, message_id) for kind, message_id, _ in frames] == [(3, f"f{number}") for number in range(count)]
