@@ -277,7 +277,8 @@ class ChargePointProtocol(WebSocketProtocol):
         elif self.send_pings and (not self.was_pinged or min(silence, now - self.pinged_at) > PING_SECONDS):
             # The first at once: of a peer that falls silent later we know by it whether that means something.
             self.was_pinged, self.pinged_at = True, now
-            self.sendPing()
+            self.transport.write(websocket_frames.EMPTY_PING)
+            self._check_amount()
 
 
 class ChargePointFactory(WebSocketFactory):

@@ -5,12 +5,13 @@ from __future__ import annotations
 # Of a pinned release: in C, where there is a wheel for the machine.
 from websockets.frames import apply_mask
 
-# RFC 6455 section 5.2: the first byte of a frame that is a whole message, and of a pong.
-TEXT, PONG = 0x81, 0x8A
+# RFC 6455 section 5.2: the first byte of a frame that is a whole message, of a ping, and of a pong.
+TEXT, PING, PONG = 0x81, 0x89, 0x8A
 # The second holds the length, below 126, or says in how many bytes it follows; a client adds that it masks.
 IN_TWO_BYTES, IN_EIGHT_BYTES = 126, 127
 MASKED, MASK_LENGTH = 0x80, 4
 SHORTEST = 2 + MASK_LENGTH
+EMPTY_PING = bytes((PING, 0))
 
 
 def is_empty_pong(data: bytes) -> bool:

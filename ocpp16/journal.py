@@ -104,13 +104,6 @@ def adapted(entries: Iterable[Entry]) -> list[tuple[Any, ...]]:
     return [(*entry[:-1], adapt(entry.at)) for entry in entries]
 
 
-def look(owning: Callable[[list[str]], dict[str, str]], channel_names: list[str]) -> dict[str, str]:
-    """Ask which of these sockets own their charge point, and the time."""
-    owned = owning(channel_names)
-    clock.refresh()
-    return owned
-
-
 class Journal:
     """The notes of this process, and the leases of its sockets."""
 
@@ -236,7 +229,9 @@ class Journal:
         for start in range(0, len(names), CHUNK):
             chunk = names[start : start + CHUNK]
             try:
-                owned = await in_database(look, owning, chunk, threads=upkeep_thread)
+                owned = await in_database(owning, chunk, threads=upkeep_thread)
+                if start + CHUNK >= len(names):
+                    await in_database(clock.refresh, threads=upkeep_thread)
             except Error as error:
                 metrics.leases.labels("failed").inc(len(chunk))
                 logger.warning("Nobody knows which sockets own their charge point: %s", error)
