@@ -11,7 +11,8 @@ from typing import NamedTuple
 from django.db import Error
 from prometheus_client import Counter
 
-from chargepoints.database import Rows, in_database, is_any
+from chargepoints.database import in_database
+from chargepoints.looks import Rows, is_any
 from chargepoints.models import ChargePoint, ListingChange, OutboxEvent
 from chargepoints.outbox import publish
 from chargepoints.tasks import tick

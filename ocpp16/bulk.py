@@ -12,7 +12,8 @@ from typing import Any
 
 from django.db import Error
 
-from chargepoints.database import in_database, is_any
+from chargepoints.database import in_database
+from chargepoints.looks import is_any
 from chargepoints.tasks import cancel_all, keep_looking
 
 from .dispatch import NotSent, address, conclude, hand_over

@@ -10,7 +10,8 @@ from contextvars import Context
 
 from django.db import Error
 
-from chargepoints.database import in_database, is_any, upkeep_thread
+from chargepoints.database import in_database, upkeep_thread
+from chargepoints.looks import is_any
 
 from .exchange import Exchange
 from .models import Command

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from django.db import Error
 
-from chargepoints.database import in_database, is_any
+from chargepoints.database import in_database
+from chargepoints.looks import is_any
 from chargepoints.tasks import cancel_all, keep_looking
 
 from .models import Simulation

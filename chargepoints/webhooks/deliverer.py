@@ -14,8 +14,9 @@ from django.db import Error
 from django.utils import timezone
 
 from .. import metrics
-from ..database import Together, in_database, is_any
+from ..database import Together, in_database
 from ..events import body
+from ..looks import is_any
 from ..models import WebhookDelivery, WebhookEndpoint
 from ..models.webhook_delivery import Attempt
 from ..tasks import cancel_all, keep_looking

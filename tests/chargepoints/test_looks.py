@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chargepoints import database
-from chargepoints.database import Question, ask, is_any
+from chargepoints import looks
+from chargepoints.looks import Question, ask, is_any
 from chargepoints.models import ChargePoint, OutboxEvent, WebhookDelivery
 from chargepoints.tasks import tick
 
@@ -24,9 +24,9 @@ async def test_answers_all_who_ask_at_the_same_time_by_one_statement(
         asked.append(len(questions))
         ask(questions)
 
-    monkeypatch.setattr(database._questions, "_work", counted)
-    looks = (WebhookDelivery.objects.ready_endpoints, ChargePoint.objects.all, OutboxEvent.objects.all)
-    assert await asyncio.gather(*map(is_any, looks)) == [False, True, False]
+    monkeypatch.setattr(looks._questions, "_work", counted)
+    waiting = (WebhookDelivery.objects.ready_endpoints, ChargePoint.objects.all, OutboxEvent.objects.all)
+    assert await asyncio.gather(*map(is_any, waiting)) == [False, True, False]
     assert asked == [3]
 
 
