@@ -74,7 +74,7 @@ class Batch:
         """Those that asked for what this message tells, on that connector if both name one; newest first."""
         id_tag = received.text("idTag")
         recent = self._remote_starts.get(received.charge_point.pk, [])
-        return [command for command in recent if command.transaction is None and command.means(id_tag, connector_id)]
+        return [command for command in recent if command.means(id_tag, connector_id)]
 
     @cached_property
     def _remote_starts(self) -> dict[int, list[Command]]:

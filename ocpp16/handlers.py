@@ -74,7 +74,7 @@ def first_of_each(asked: list[Asked]) -> list[Asked]:
 def hold(asked: list[Asked], patiently: bool) -> set[int]:
     """Hold the charge points whose CALLs ask for it; returns those that are held."""
     holding = {each.charge_point_id for each in asked if each.call.action in HOLDING}
-    return ChargePoint.objects.hold(holding, patiently=patiently) if holding else holding
+    return ChargePoint.objects.hold(holding, patiently=patiently)
 
 
 def lose_patience() -> None:

@@ -223,7 +223,8 @@ class Journal:
     async def _close_lost(self, owning: Callable[[list[str]], dict[str, str]]) -> int | None:
         """Close each socket that owns its charge point no more; returns how many do, None if the database refused.
 
-        The socket that took it over should have told, but its process may have died before.
+        The socket that took it over should have told, but its process may have died before. Learned with it is what
+        Heartbeats are answered by: who is accepted, and the time.
         """
         names, count, began = list(self._sockets), 0, time.monotonic()
         for start in range(0, len(names), CHUNK):

@@ -106,7 +106,6 @@ class TransactionQuerySet(StoppedQuerySet):
                 fingerprint=mark,
             )
             self.insert([row]) if store is None else store(row)
-        near.append(row)
         return row, True
 
     def insert(self, rows: list[Transaction]) -> None:
