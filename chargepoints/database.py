@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
@@ -141,10 +140,6 @@ def snapshot() -> Iterator[None]:
             yield
         finally:
             cursor.execute("ROLLBACK")
-
-
-# Rows as one parameter, as jsonb_to_recordset reads them; times are whole.
-encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
 class Prepared(psycopg.Cursor[Any]):

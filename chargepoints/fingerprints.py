@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from datetime import datetime
 from typing import Any
 
-# Made once: of a stop with 10,000 readings, each needs it.
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+from .json_text import canonical
 
 
 def fingerprint(*parts: Any) -> uuid.UUID:
     """128 bits that are equal only for equal parts; what the database compares to find repeats."""
-    return uuid.UUID(bytes=hashlib.blake2b(_canonical(parts).encode(), digest_size=16).digest())
+    return uuid.UUID(bytes=hashlib.blake2b(canonical(parts), digest_size=16).digest())
 
 
 def start_mark(connector_id: int, id_tag: str, moment: datetime | str, meter_start: int) -> uuid.UUID:

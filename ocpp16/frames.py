@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from chargepoints.json_text import canonical, compact
+
 from .payloads import InvalidPayload, storable, unstorable
 
 CALL, CALL_RESULT, CALL_ERROR = 2, 3, 4
@@ -81,7 +83,7 @@ def parse(text: str) -> Frame | None:
         return _call_error(message_id, storable(message[2:]))
     call = _call(message_id, message[2:])
     if call.payload:
-        call.mark = hash(_canonical(call.payload))
+        call.mark = hash(canonical(call.payload))
     if constants and call.fault is None:
         call.fault = InvalidPayload("TypeConstraintViolation", f"{constants[0]} is not a JSON number.")
     return call
@@ -103,10 +105,8 @@ def _refuse_constant(name: str) -> None:
     raise NoNumber(name)
 
 
-# Made once: `json.loads` and `json.dumps` make one for each call that asks for anything but the defaults.
+# Made once: `json.loads` makes one for each call that asks for anything but the defaults.
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-_canonical = json.JSONEncoder(sort_keys=True).encode
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def _is_deep(message: list[Any]) -> bool:
@@ -139,13 +139,13 @@ def _call_error(message_id: str, rest: list[Any]) -> CallError:
 
 
 def call(message_id: str, action: str, payload: dict[str, Any]) -> str:
-    return _compact([CALL, message_id, action, payload])
+    return compact([CALL, message_id, action, payload])
 
 
 def call_result(message_id: str, payload: dict[str, Any]) -> str:
-    return _compact([CALL_RESULT, message_id, payload])
+    return compact([CALL_RESULT, message_id, payload])
 
 
 def call_error(message_id: str, code: str, description: str = "", details: dict[str, Any] | None = None) -> str:
     """The text of a CALLERROR; the description is cut to the 255 characters of OCPP-J section 4.2.3."""
-    return _compact([CALL_ERROR, message_id, code, description[:255], details or {}])
+    return compact([CALL_ERROR, message_id, code, description[:255], details or {}])

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import encode, insert, prepared
+from ..database import insert, prepared
+from ..json_text import compact
 from ..statements import REPORT, REPORT_EACH
 from . import happened
 from .charge_point import Availability, ChargePoint
@@ -60,7 +61,7 @@ def store_together(told: list[Reported], last: dict[tuple[int, int], Reported]) 
     """Store them in one statement; returns what their connectors had said before."""
     rows = [{**status._asdict(), "is_last": last[status.connector] is status} for status in told]
     with prepared() as cursor:
-        cursor.execute(REPORT, [encode(rows)])
+        cursor.execute(REPORT, [compact(rows)])
         return [Reported(*row) for row in cursor.fetchall()]
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
@@ -15,6 +14,7 @@ from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
 from ..database import insert, prepared
+from ..json_text import compact
 from ..statements import PUBLISH, RECORD_EVENTS, TAKE
 
 # Of many processes one publishes at a time.
@@ -56,9 +56,6 @@ def told(value: Any) -> str:
     return written(value) if isinstance(value, datetime) else str(value)
 
 
-_encode = json.JSONEncoder(default=told, separators=(",", ":")).encode
-
-
 class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
     def record(self, happened: Iterable[Happened]) -> None:
         """Have these published as soon as the transaction that brings them about is committed."""
@@ -67,9 +64,9 @@ class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
             return
         if connection.vendor == "postgresql":
             with prepared() as cursor:
-                cursor.execute(RECORD_EVENTS, [_encode(rows)])
+                cursor.execute(RECORD_EVENTS, [compact(rows, told)])
             return
-        insert(OutboxEvent, [*rows[0]], [(*row, _encode(data)) for *row, data in map(dict.values, rows)])
+        insert(OutboxEvent, [*rows[0]], [(*row, compact(data, told)) for *row, data in map(dict.values, rows)])
 
 
 def note_now(happened: Happened) -> None:

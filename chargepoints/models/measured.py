@@ -10,7 +10,8 @@ from django.db import connection
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import AMONG, encode, listed, prepared
+from ..database import AMONG, listed, prepared
+from ..json_text import compact
 from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class MeasuredQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         rows = newest(readings)
         if connection.vendor == "postgresql":
             with prepared() as cursor:
-                cursor.execute(RECORD_ALL_LATEST, [encode(rows)])
+                cursor.execute(RECORD_ALL_LATEST, [compact(rows)])
             return
         adapt = connection.ops.adapt_datetimefield_value
         told = [(row["wh"], adapt(row["moment"]), row["transaction_id"]) for row in rows]

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 
-from ..database import encode, prepared
+from ..database import prepared
+from ..json_text import compact
 from ..statements import RECORD_READINGS
 from .charge_point import ChargePoint
 from .measured import Latest, newest
@@ -40,7 +41,7 @@ class MeterValueQuerySet(ChargePointOwnedQuerySet["MeterValue"]):
             Transaction.objects.record_latest(latest)
             return
         with prepared() as cursor:
-            cursor.execute(RECORD_READINGS, [encode(rows), encode(newest(latest))])
+            cursor.execute(RECORD_READINGS, [compact(rows), compact(newest(latest))])
 
 
 class MeterValue(models.Model):
