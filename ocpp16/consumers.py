@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -224,7 +223,7 @@ class ChargePointConsumer:
             # A refusal had no effect, and its reason may pass; nor has what says nothing, as Heartbeats do.
             if call.payload and text.startswith(f"[{frames.CALL_RESULT}"):
                 self.remember(key, text)
-        await self.send_text(text, json.loads(text[1:2]), call.message_id, call.action)
+        await self.send_text(text, int(text[1]), call.message_id, call.action)
         metrics.answered(call, text, repeated=known is not None)
         self.commands.committed()
 

@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.db import DataError, Error, connection, transaction
@@ -122,7 +122,8 @@ class Journal:
         if len(self._notes.messages) == MAXIMUM_MESSAGES:
             metrics.journal_dropped.inc()
         text = loggable(frame)[:FRAME_LENGTH].replace("\x00", "")
-        self._notes.messages.append(Entry(charge_point_id, direction, kind, message_id, action, text, timezone.now()))
+        at = datetime.now(UTC)  # Django's looks its settings up each time
+        self._notes.messages.append(Entry(charge_point_id, direction, kind, message_id, action, text, at))
         if direction == Message.Direction.RECEIVED:
             self._notes.alive[charge_point_id] = time.monotonic()
 
