@@ -65,6 +65,7 @@ class Together(Generic[T]):
     def __init__(self, work: Callable[[list[T]], None], threads: ThreadPoolExecutor, size: int) -> None:
         self._work, self._threads, self._size = work, threads, size
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_called = False
 
     async def do(self, member: T) -> None:
         """Have the work done for it, with all that the same turn of the loop brings, or later."""
@@ -73,9 +74,11 @@ class Together(Generic[T]):
             self._start_anew(loop)
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((member, done))
-        loop.call_soon(self._begin)
-        with working.track_inprogress():
-            await done
+        working.inc()
+        if not self._is_called:
+            self._is_called = True
+            loop.call_soon(self._begin_called)
+        await done
 
     def _start_anew(self, loop: asyncio.AbstractEventLoop) -> None:
         """Forget the loop before this one: what it has left waits for nothing, and does not end here."""
@@ -83,6 +86,11 @@ class Together(Generic[T]):
         self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._running: set[object] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_called = False
+
+    def _begin_called(self) -> None:
+        self._is_called = False
+        self._begin()
 
     def _begin(self, *, is_late: bool = False) -> None:
         """Begin a batch; a small one beside another only where that takes long, for soon there may be more."""
@@ -97,6 +105,7 @@ class Together(Generic[T]):
         # In nobody's name. A task would take two more turns of the loop.
         work = partial(self._run, token, batch, asyncio.get_running_loop(), time.monotonic())
         self._threads.submit(Context().run, work)
+        self._begin()
 
     def _begin_later(self) -> None:
         def begin() -> None:
@@ -118,6 +127,7 @@ class Together(Generic[T]):
 
     def _end(self, token: object, batch: Batch[T], failure: BaseException | None) -> None:
         self._running.discard(token)
+        working.dec(len(batch))
         for _, done in batch:
             if not done.done():  # nobody waits any more
                 done.set_exception(failure) if failure is not None else done.set_result(None)

@@ -41,7 +41,9 @@ def test_equal_values_are_the_same_bytes(value: Any) -> None:
 
 @given(values, values)
 def test_different_values_are_different_bytes(one: Any, other: Any) -> None:
-    assert (canonical(one) == canonical(other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
+    assert (canonical(one) == canonical(other)) == (
+        json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    )
 
 
 @pytest.mark.parametrize("beside", [1, 2**64])
