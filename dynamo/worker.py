@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from chargepoints.database import in_database
 from chargepoints.looks import Rows, is_any
 from chargepoints.models import ChargePoint, ListingChange, OutboxEvent
+from chargepoints.models.event import BATCH as EVENTS
 from chargepoints.outbox import publish
 from chargepoints.tasks import tick
 from chargepoints.webhooks.deliverer import Deliverer
@@ -37,7 +38,8 @@ failures = Counter("dynamo_worker_failures", "Duties beside the sockets that fai
 class Duty(NamedTuple):
     """A row of DUTIES. `batch` claims and does some of the work and returns how much; 0 where nothing is left.
 
-    `waiting` is the manager's method that finds what waits, where that is cheaper to ask than to begin a batch.
+    `waiting` is the manager's method that finds what waits, where that is cheaper to ask than to begin a batch. After a
+    batch of less than `full` the rest may wait until it is looked at again: what comes all the time would come singly.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Duty(NamedTuple):
     batch: Callable[[], int]
     is_logged: bool = True
     waiting: Rows | None = None
+    full: int = 1
 
 
 DUTIES = (
@@ -53,7 +56,16 @@ DUTIES = (
     Duty("commands", "forgotten commands were ended", 15, Command.objects.end_forgotten),
     Duty("stops", "transactions were matched with their stops", 60, match_overtaken_stops),
     Duty("transactions", "forgotten transactions were closed as inferred", 60, infer_stops),
-    Duty("events", "events were published", 0.5, publish, is_logged=False, waiting=OutboxEvent.objects.all),
+    # Of a full batch, some may be of charge points that are gone, and are not counted.
+    Duty(
+        "events",
+        "events were published",
+        0.5,
+        publish,
+        is_logged=False,
+        waiting=OutboxEvent.objects.all,
+        full=EVENTS // 2,
+    ),
     Duty("lists", "changes of lists of charge points were counted", 10, ListingChange.objects.sum_up),
     Duty("logs", "old rows of logs were deleted", DAY, prune),
     Duty("responses", "responses that were kept for repeated requests were deleted", 3600, idempotency.forget),
@@ -87,11 +99,10 @@ async def attend(duty: Duty, threads: ThreadPoolExecutor) -> None:
 
 
 async def fulfil(duty: Duty, threads: ThreadPoolExecutor) -> None:
-    """Do batches until nothing is left."""
-    count = 0
-    while (duty.waiting is None or await is_any(duty.waiting)) and (
-        done := await in_database(duty.batch, threads=threads)
-    ):
+    """Do batches until nothing is left, or too little for another."""
+    count, done = 0, duty.full
+    while done >= duty.full and (duty.waiting is None or await is_any(duty.waiting)):
+        done = await in_database(duty.batch, threads=threads)
         count += done
         rows.labels(duty.name).inc(done)
     if count and duty.is_logged:

@@ -19,6 +19,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from chargepoints.database import upkeep_thread
 from chargepoints.models import ChargePoint, ListingChange
 from chargepoints.models.listing import CHANGES
 from dynamo import worker
@@ -71,6 +72,12 @@ async def test_does_batches_until_nothing_is_left_and_tells_how_much(work: Any, 
         await eventually(lambda: batches.asked > 4)
     told = [record.getMessage() for record in caplog.records if record.name == worker.__name__]
     assert told == ["7 things were done"]
+
+
+async def test_leaves_what_is_too_little_for_a_batch_until_the_next_look() -> None:
+    batches = Batches(5, 5, 4, 3)
+    await worker.fulfil(Duty("things", "things were done", 0.01, batches, full=5), upkeep_thread)
+    assert batches.results == [3]
 
 
 @pytest.mark.parametrize("failure", [OperationalError("the database is away"), ValueError("a fault of ours")])
