@@ -50,7 +50,7 @@ async def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], *a
 # Below this, a COPY takes longer to begin than it saves.
 WORTH_COPYING = 5
 # How long a small batch may wait for the one before it.
-PATIENCE_SECONDS = 0.01
+PATIENCE_SECONDS = 0.05
 
 
 Batch = list[tuple[T, asyncio.Future[None]]]
@@ -96,7 +96,7 @@ class Together(Generic[T]):
         """Begin a batch; a small one beside another only where that takes long, for soon there may be more."""
         if len(self._running) == self._threads._max_workers or not self._waiting:
             return
-        if self._running and len(self._waiting) < self._size // 4 and not is_late:
+        if self._running and len(self._waiting) < self._size // 2 and not is_late:
             self._begin_later()
             return
         batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
