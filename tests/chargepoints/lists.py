@@ -52,11 +52,16 @@ def sum_up() -> None:
 
 def report(charge_point: ChargePoint, *statuses: tuple[int, str]) -> None:
     """Have connectors, given by number, say so."""
+    report_together([(charge_point, number, status) for number, status in statuses])
+
+
+def report_together(told: list[tuple[ChargePoint, int, str]]) -> None:
+    """Have connectors of several charge points say so in one batch."""
     now = timezone.now()
     ConnectorStatus.objects.report(
         [
             Reported(charge_point.pk, number, status, "NoError", timestamp=now, received_at=now)
-            for number, status in statuses
+            for charge_point, number, status in told
         ]
     )
 

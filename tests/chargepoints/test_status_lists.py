@@ -11,11 +11,12 @@ from django.db import connection, migrations, models, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from chargepoints.migrations._listing import TRIGGERS, KeepLists, LeaveLists
+from chargepoints.migrations import _listing
+from chargepoints.migrations._listing import TRIGGERS, KeepLists, KeepListsByStatement, LeaveLists
 from chargepoints.models import ChargePoint, Connector, Listing, ListingChange, listing
 from tests.api import Api, make_api, make_charge_point
 
-from .lists import assert_true, due, kept, move, rename, report, sum_up
+from .lists import assert_true, due, kept, move, rename, report, report_together, sum_up
 
 pytestmark = pytest.mark.django_db
 STATUSES = ("", "Available", "Charging", "Faulted")
@@ -60,6 +61,12 @@ def import_many(row: ChargePoint) -> None:
         pytest.param(lambda row: report(row, (1, "Available"), (2, "Available")), id="reports of both"),
         pytest.param(lambda row: report(row, (1, "Available"), (1, "Faulted")), id="two reports of one"),
         pytest.param(lambda row: report(row, (4, "Reserved"), (5, "Available")), id="first reports"),
+        pytest.param(lambda row: report(row, (4, "Reserved"), (5, "Reserved")), id="first reports of the same"),
+        pytest.param(lambda row: report(row, (1, "Reserved"), (2, "Reserved")), id="both into another"),
+        pytest.param(lambda row: report(row, (3, "Charging"), (1, "Faulted")), id="two that change places"),
+        pytest.param(
+            lambda row: report(row, (1, "Available"), (2, "Available"), (3, "Charging")), id="another in their place"
+        ),
         pytest.param(lambda row: report(row, (0, "Unavailable")), id="a report of the charge point itself"),
         pytest.param(lambda row: report(row, (0, "Available")), id="a report that the charge point itself is well"),
         pytest.param(lambda row: row.connectors.update(status="Available"), id="the same for all"),
@@ -82,6 +89,20 @@ def test_keeps_lists_and_totals(charge_point: ChargePoint, write: Callable[[Char
     assert_true()
     write(charge_point)
     assert_true()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_keeps_them_through_batches_of_many(api: Api, seed: int) -> None:
+    """Some connectors of a batch are new, some stay as they are, some leave a status that others enter."""
+    chance = random.Random(seed)
+    owners = [api.organization, make_api("Other").organization]
+    rows = [make_charge_point(owners[number % 2], f"CP-{number:02}") for number in range(12)]
+    for _ in range(15):
+        told = [(row, number, chance.choice(STATUSES[1:])) for row in rows for number in range(3)]
+        report_together(chance.sample(told, 20))
+        assert_true()
+        Connector.objects.filter(pk__in=chance.sample([*Connector.objects.values_list("pk", flat=True)], 3)).delete()
+        assert_true()
 
 
 def test_undoes_what_is_not_committed(charge_point: ChargePoint) -> None:
@@ -179,6 +200,30 @@ def test_has_every_trigger_after_all_migrations() -> None:
         else:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         assert {name for (name,) in cursor.fetchall()} >= {trigger.name for trigger in TRIGGERS}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite looks at each row")
+@pytest.mark.django_db(transaction=True)
+def test_replaces_triggers_that_look_at_each_row(charge_point: ChargePoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_statement = _listing.BY_STATEMENT
+    monkeypatch.setattr(_listing, "BY_STATEMENT", {})
+    state = MigrationLoader(connection).project_state()
+    with connection.schema_editor() as editor:
+        LeaveLists().database_forwards("chargepoints", editor, state, state)
+        KeepLists().database_forwards("chargepoints", editor, state, state)
+    assert by_statement.keys() <= triggers("tgtype & 1 = 1")
+    monkeypatch.undo()
+    with connection.schema_editor() as editor:
+        KeepListsByStatement().database_forwards("chargepoints", editor, state, state)
+    assert triggers("tgtype & 1 = 0") == by_statement.keys()
+    report(charge_point, (1, "Available"), (3, "Charging"))
+    assert_true()
+
+
+def triggers(where: str) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND {where}")
+        return {name for (name,) in cursor.fetchall()}
 
 
 @pytest.mark.django_db(transaction=True)

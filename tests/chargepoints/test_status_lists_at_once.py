@@ -14,7 +14,7 @@ from chargepoints.models import ChargePoint, ListingChange, listing
 from tests.api import Api, make_api, make_charge_point
 from tests.conftest import blocked
 
-from .lists import assert_true, move, rename, report
+from .lists import assert_true, move, rename, report, report_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 several_writers = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")
@@ -143,6 +143,22 @@ def test_stays_true_while_statuses_and_counts_are_written(
     for each in writing:
         each.result()
     assert counts
+    assert_true()
+
+
+@several_writers
+def test_lets_batches_of_the_same_charge_points_wait_in_line(api: Api, elsewhere: Any) -> None:
+    """Whatever order their messages are in, and whichever of the connectors change."""
+    rows = [make_charge_point(api.organization, f"CP-{number}") for number in range(8)]
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(40):
+            told = [(row, number, chance.choice(("Available", "Charging"))) for row in rows for number in (seed, 3)]
+            report_together(chance.sample(told, 12))
+
+    for each in [elsewhere(write, seed) for seed in range(3)]:
+        each.result(60)
     assert_true()
 
 
