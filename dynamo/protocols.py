@@ -54,6 +54,7 @@ class ChargePointProtocol(WebSocketProtocol):
     paused = resting = False
     early = b""
     held = fragments = 0
+    check_at = 0.0
 
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
@@ -223,7 +224,10 @@ class ChargePointProtocol(WebSocketProtocol):
         self._check_amount()
 
     def _check_amount(self) -> None:
-        if self.unsent() > MAXIMUM_UNSENT:
+        unsent = self.unsent()
+        if unsent:
+            self.check_at = 0
+        if unsent > MAXIMUM_UNSENT:
             self.hang_up("too much unsent")
 
     def refuse(self, reason: str) -> None:
@@ -254,6 +258,8 @@ class ChargePointProtocol(WebSocketProtocol):
     def check_timeouts(self) -> None:
         """Called by Daphne every two seconds."""
         now = time.monotonic()
+        if now < self.check_at:
+            return
         if self.state == self.STATE_CONNECTING:
             if now - self.heard_at > CONNECT_SECONDS:
                 metrics.refused.labels("no answer in time").inc()
@@ -261,6 +267,14 @@ class ChargePointProtocol(WebSocketProtocol):
         elif self.state == self.STATE_OPEN:
             self._check_unsent(now)
             self._check_silence(now)
+            self.check_at = self._due_at(now)
+
+    def _due_at(self, now: float) -> float:
+        """Until when there will be nothing to do, if nothing is heard and all that is sent is taken."""
+        if self.unsent():
+            return now
+        due_at = max(self.heard_at, self.pinged_at) + PING_SECONDS if self.send_pings else now + PING_SECONDS
+        return min(due_at, self.heard_at + SILENCE_SECONDS) if self.answers_pings else due_at
 
     def _check_unsent(self, now: float) -> None:
         if not self.unsent():

@@ -198,6 +198,13 @@ async def test_keeps_a_peer_that_takes_its_time(open_peer: Peer) -> None:
     assert not open_peer.transport.aborted
 
 
+async def test_drops_a_peer_that_takes_nothing_more_long_after_its_last_check(open_peer: Peer) -> None:
+    open_peer.wait(10)
+    open_peer.tell(1000)
+    open_peer.wait(34, reads=False)
+    assert open_peer.transport.aborted
+
+
 async def test_drops_a_peer_that_lets_a_mebibyte_pile_up(open_peer: Peer) -> None:
     for _ in range(16):
         open_peer.tell(65_000)
