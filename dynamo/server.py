@@ -78,6 +78,8 @@ class Server(daphne.server.Server):
         self.failure = ""
         self.port: Any = None
         self.is_ending = False
+        self.connections: dict[Any, dict[str, Any]] = {}
+        self.leaving: set[Any] = set()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
@@ -92,8 +94,27 @@ class Server(daphne.server.Server):
         inbox = Inbox(getattr(protocol, "taken", None))
         scope["asgi"] = {"version": "3.0"}
         serving = self.application(scope, inbox.get, partial(self.handle_reply, protocol))
-        self.connections[protocol]["application_instance"] = asyncio.ensure_future(serving)
+        application = self.connections[protocol]["application_instance"] = asyncio.ensure_future(serving)
+        application.add_done_callback(lambda _: self.leaving.add(protocol))
         return inbox
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        super().protocol_disconnected(protocol)
+        self.leaving.add(protocol)
+
+    def application_checker(self) -> None:
+        """See off who has ended. Every second Daphne's goes through all connections, so it is shown only those."""
+        connections = self.connections
+        leaving, self.leaving = self.leaving & connections.keys(), set()
+        self.connections = {protocol: connections[protocol] for protocol in leaving}
+        try:
+            super().application_checker()
+        finally:
+            for protocol in leaving - self.connections.keys():
+                del connections[protocol]
+            connections |= self.connections  # one may have begun meanwhile, by a request that was sent ahead
+            self.leaving |= {protocol for protocol, details in self.connections.items() if "disconnected" in details}
+            self.connections = connections
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Write an answer no faster than its peer reads it: a long list would gather in memory."""

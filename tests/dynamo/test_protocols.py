@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import daphne.server
 import pytest
 from twisted.internet.testing import StringTransport
 
@@ -203,6 +204,22 @@ async def test_drops_a_peer_that_takes_nothing_more_long_after_its_last_check(op
     open_peer.tell(1000)
     open_peer.wait(34, reads=False)
     assert open_peer.transport.aborted
+
+
+async def test_forgets_a_connection_when_both_its_ends_have_ended(
+    open_peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, connections = open_peer.server, open_peer.server.connections
+    monkeypatch.setattr(daphne.server.reactor, "callLater", lambda *_: None)
+    server.application_checker()
+    server.protocol_disconnected(open_peer.protocol)
+    server.application_checker()
+    application = connections[open_peer.protocol]["application_instance"]
+    application.cancel()
+    await asyncio.wait([application])
+    server.application_checker()
+    assert server.connections is connections
+    assert not connections
 
 
 async def test_drops_a_peer_that_lets_a_mebibyte_pile_up(open_peer: Peer) -> None:
