@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection, connections, models
 from prometheus_client import Counter, Gauge, Histogram
 
+from .json_text import compact
+
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
 
@@ -182,6 +184,11 @@ def listed(integers: Iterable[int]) -> str:
     """The parameter of AMONG."""
     text = ",".join(map(str, integers))
     return f"{{{text}}}" if connection.vendor == "postgresql" else f"[{text}]"
+
+
+def lined(texts: Sequence[str]) -> str:
+    """Texts without line breaks as one parameter: lines in PostgreSQL, a JSON array in SQLite."""
+    return "\n".join(texts) if connection.vendor == "postgresql" else compact(texts)
 
 
 def places(values: Sized) -> str:

@@ -29,6 +29,18 @@ CONVERSING = """
 """
 # In one order everywhere, so that nobody who locks them waits for who waits for it.
 HOLD = "SELECT id FROM chargepoints_chargepoint WHERE id {among} ORDER BY id {lock}"
+SOCKETS = {
+    "postgresql": "string_to_table(%s, E'\\n') AS socket (channel_name)",
+    "sqlite": "(SELECT value AS channel_name FROM json_each(%s)) AS socket",
+}
+# Most sockets are those of accepted charge points: to tell the others takes a third of telling them all.
+NOT_ACCEPTED = """
+    SELECT channel_name FROM {sockets}
+    WHERE NOT EXISTS (
+        SELECT 1 FROM chargepoints_chargepoint AS charge_point
+        WHERE charge_point.channel_name = socket.channel_name AND registration_status = 'Accepted'
+    )
+"""
 LISTED = """
     SELECT {columns}
     FROM chargepoints_idtag

@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 
 from apikeys.querysets import OrganizationQuerySet
 
-from ..database import AMONG, listed, prepared, update
+from ..database import AMONG, lined, listed, prepared, update
 from ..lookups import IsAmong
-from ..statements import HOLD
+from ..statements import HOLD, NOT_ACCEPTED, SOCKETS
 from . import happened
 from .event import OutboxEvent
 
@@ -109,21 +109,34 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
 
     def renew_leases(self, channel_names: list[str]) -> dict[str, str]:
         """Keep these sockets online for another lease; returns what `owning` does."""
-        named = IsAmong(F("channel_name"), channel_names)
+        named = self.filter(IsAmong(F("channel_name"), channel_names))
+        running = named.filter(online_until__gt=Now())
+        if running.update(online_until=Now() + LEASE) < len(channel_names):
+            named._bring_back()
+        return self.owning(channel_names)
+
+    def _bring_back(self) -> None:
+        """Renew those that passed for offline, because this process hung or the database was away."""
         with transaction.atomic():
-            # Those that passed for offline, because this process hung or the database was away.
-            lapsed = self.filter(named, Q(online_until=None) | Q(online_until__lte=Now()))
+            lapsed = self.filter(Q(online_until=None) | Q(online_until__lte=Now()))
             held = lapsed.select_for_update(no_key=True).order_by("pk")
             rows = list(held.values_list("pk", "online_until", "address", Now()))
-            self.filter(named).update(online_until=Now() + LEASE)
+            self.filter(pk__in=[pk for pk, *_ in rows]).update(online_until=Now() + LEASE)
             back = [(pk, now, address) for pk, online_until, address, now in rows if online_until is None]
             OutboxEvent.objects.record(happened.connected(*each) for each in back)
-        return self.owning(channel_names)
 
     def owning(self, channel_names: list[str]) -> dict[str, str]:
         """Those of these sockets that still own their charge point, with its registration status."""
-        rows = self.filter(IsAmong(F("channel_name"), channel_names)).order_by()
-        return dict(rows.values_list("channel_name", "registration_status"))
+        owning = dict.fromkeys(channel_names, "Accepted")
+        with prepared() as cursor:
+            cursor.execute(NOT_ACCEPTED.format(sockets=SOCKETS[connection.vendor]), [lined(channel_names)])
+            others = [name for (name,) in cursor.fetchall()]
+        for name in others:
+            owning.pop(name, None)
+        if others:
+            rows = self.filter(IsAmong(F("channel_name"), others)).order_by()
+            owning |= rows.values_list("channel_name", "registration_status")
+        return owning
 
     def end_leases(self) -> int:
         """Mark offline, some at a time, the charge points whose lease ran out; returns how many.

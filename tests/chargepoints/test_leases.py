@@ -54,6 +54,14 @@ def test_lets_a_socket_that_lived_after_all_come_back(lapsed: ChargePoint) -> No
     assert lapsed.is_online
 
 
+def test_tells_apart_who_is_accepted_who_is_not_and_who_is_gone(make_charge_point: Any) -> None:
+    for channel_name, status in (("ocpp16.1", "Accepted"), ("ocpp16.2", "Rejected"), ("ocpp16.other", "Accepted")):
+        make_charge_point(registration_status=status).connect(channel_name, "127.0.0.1")
+    owning = {"ocpp16.1": "Accepted", "ocpp16.2": "Rejected"}
+    assert ChargePoint.objects.owning(["ocpp16.1", "ocpp16.2", "ocpp16.gone"]) == owning
+    assert ChargePoint.objects.owning(["ocpp16.1"]) == {"ocpp16.1": "Accepted"}
+
+
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="of PostgreSQL's pages")
 def test_renews_beside_the_rows_without_another_entry_in_any_index(make_charge_point: Any) -> None:
     for _ in range(100):
