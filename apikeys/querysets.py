@@ -7,6 +7,15 @@ from django.db import models
 T = TypeVar("T", bound=models.Model)
 
 
+def reaches(api_key: Any, charge_point: Any) -> bool:
+    """Whether `for_key` finds this charge point: the same of a row that has been read."""
+    if charge_point.organization_id != api_key.organization_id:
+        return False
+    if api_key.is_test and not charge_point.is_simulated:
+        return False
+    return api_key.allowed_charge_points is None or charge_point.identity in api_key.allowed_charge_points
+
+
 class OrganizationQuerySet(models.QuerySet[T]):
     """Rows that belong to an organization, directly or through `organization_path`."""
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-import psycopg
 from django.conf import settings
 from django.db import Error, close_old_connections, connection, connections, models
 from prometheus_client import Counter, Gauge, Histogram
 
-from .json_text import compact
+from apikeys.statements import places
 
 T = TypeVar("T")
-M = TypeVar("M", bound=models.Model)
 
 working = Gauge(
     "dynamo_database_work", "Database work of sockets and of the API that waits for a thread or is being done."
@@ -152,80 +150,6 @@ def snapshot() -> Iterator[None]:
             yield
         finally:
             cursor.execute("ROLLBACK")
-
-
-class Prepared(psycopg.Cursor[Any]):
-    """What it executes, its connection keeps parsed and planned; the texts must be few."""
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Prepared:
-        # Only for this cursor's: of what others execute, psycopg would keep the texts to count them.
-        self.connection.prepare_threshold = 0
-        try:
-            super().execute(query, params, prepare=True, **options)
-        finally:
-            self.connection.prepare_threshold = None
-        return self
-
-
-@contextmanager
-def prepared() -> Iterator[Any]:
-    """A cursor for statements that come all the time, which take PostgreSQL half as long if planned only once."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.cursor = Prepared(connection.connection)
-        yield cursor
-
-
-# One of any number of integers that are one parameter, so that the statement is always the same.
-AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
-
-
-def listed(integers: Iterable[int]) -> str:
-    """The parameter of AMONG."""
-    text = ",".join(map(str, integers))
-    return f"{{{text}}}" if connection.vendor == "postgresql" else f"[{text}]"
-
-
-def lined(texts: Sequence[str]) -> str:
-    """Texts without line breaks as one parameter: lines in PostgreSQL, a JSON array in SQLite."""
-    return "\n".join(texts) if connection.vendor == "postgresql" else compact(texts)
-
-
-def places(values: Sized) -> str:
-    """The places of so many values in a statement."""
-    return ", ".join(["%s"] * len(values))
-
-
-def read(
-    model: type[M], columns: Sequence[str], statement: str, params: Sequence[Any], beside: Sequence[str] = ()
-) -> list[M]:
-    """The rows of which the statement tells these columns, then values `beside` them, at a third of raw()'s cost."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, params)
-        found = cursor.fetchall()
-    conversions = _conversions(model, columns) if found else []
-    rows = []
-    for told in found:
-        values = [*told]
-        for index, column, convert in conversions:
-            values[index] = convert(values[index], column, connection)
-        row = model.from_db(connection.alias, columns, values[: len(columns)])
-        row.__dict__.update(zip(beside, values[len(columns) :], strict=True))
-        rows.append(row)
-    return rows
-
-
-def _conversions(model: type[models.Model], columns: Sequence[str]) -> list[tuple[int, Any, Callable[..., Any]]]:
-    """What makes of the values in these places what the model's fields hold; in PostgreSQL most are that already."""
-    fields: list[Any] = [model._meta.get_field(column) for column in columns]
-    return [
-        (index, field.cached_col, convert)
-        for index, field in enumerate(fields)
-        for convert in (
-            *connection.ops.get_db_converters(field.cached_col),
-            *field.cached_col.get_db_converters(connection),
-        )
-    ]
 
 
 def insert_rows(rows: Sequence[models.Model], names: Sequence[str]) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 from django.db import models
 
-from .database import Together, prepared
+from apikeys.statements import prepared
+
+from .database import Together
 
 Rows = Callable[[], models.QuerySet[Any]]
 

@@ -27,6 +27,7 @@ CONVERSING = """
     JOIN apikeys_organization AS organization ON organization.id = charge_point.organization_id
     WHERE charge_point.id {among}
 """
+NAMED_TO_COMMAND = "SELECT {columns} FROM chargepoints_chargepoint AS charge_point WHERE identity {among}"
 # In one order everywhere, so that nobody who locks them waits for who waits for it.
 HOLD = "SELECT id FROM chargepoints_chargepoint WHERE id {among} ORDER BY id {lock}"
 SOCKETS = {

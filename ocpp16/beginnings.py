@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, IntegrityError
@@ -11,6 +10,7 @@ from rest_framework.exceptions import NotFound
 
 from apikeys.authentication import find_keys
 from apikeys.permissions import permit_command
+from apikeys.querysets import reaches
 from chargepoints.models import ChargePoint
 from chargepoints.views import NO_CHARGE_POINT
 
@@ -57,9 +57,9 @@ class Beginning:
 
     def write(self, charge_point: ChargePoint | None) -> None:
         """Make the command's row, which says who it was."""
-        if charge_point is None:
-            raise NotFound(NO_CHARGE_POINT)
         view, request = self.view, self.view.request
+        if charge_point is None or not reaches(request.auth, charge_point):
+            raise NotFound(NO_CHARGE_POINT)
         view.check_charge_point(charge_point)
         self.command = Command(
             charge_point=charge_point,
@@ -98,16 +98,10 @@ def attempt(beginning: Beginning, step: Any, *args: Any) -> None:
 
 
 def find_charge_points(beginnings: list[Beginning]) -> None:
-    """Look up the charge points, for each key what it may reach."""
-
-    def key(beginning: Beginning) -> int:
-        return beginning.view.request.auth.pk
-
-    for _, group in groupby(sorted(beginnings, key=key), key):
-        of_key = list(group)
-        found = of_key[0].view.get_charge_points({each.identity for each in of_key})
-        for each in of_key:
-            attempt(each, each.write, found.get(each.identity))
+    """Look up the charge points; one that its key does not reach is like one that does not exist."""
+    found = ChargePoint.objects.named_to_command({each.identity for each in beginnings}) if beginnings else {}
+    for each in beginnings:
+        attempt(each, each.write, found.get(each.identity))
 
 
 def log(beginnings: list[Beginning]) -> None:

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
+from apikeys.statements import places, read
 
-from ..database import places, read, update
+from ..database import update
 from ..statements import LISTED
 
 ID_TAG_LENGTH = 20

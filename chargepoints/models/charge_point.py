@@ -12,10 +12,12 @@ from django.utils import timezone
 
 from apikeys import clock
 from apikeys.models import Organization
+from apikeys.statements import AMONG, columns_of, listed_texts, read
 
 from .. import credentials
 from ..database import update
-from ..identities import IDENTITY_LENGTH, validate_identity
+from ..identities import IDENTITY_FORBIDDEN, IDENTITY_LENGTH, validate_identity
+from ..statements import NAMED_TO_COMMAND
 from . import happened
 from .conversing import ConversingQuerySet
 from .deletion import Deleted, delete_whole
@@ -32,6 +34,8 @@ HARDWARE = (
     "meter_type",
     "meter_serial_number",
 )
+# What decides whether a command can be sent, in the order of the fields.
+DECIDING = ("id", "organization_id", "identity", "is_simulated", "registration_status", "channel_name", "online_until")
 
 
 class RegistrationStatus(models.TextChoices):
@@ -62,8 +66,15 @@ class ChargePointQuerySet(ConversingQuerySet):
 
     def to_command(self) -> ChargePointQuerySet:
         """With only what decides whether a command can be sent."""
-        deciding = ("identity", "organization", "is_simulated", "registration_status", "channel_name", "online_until")
-        return self.only(*deciding)
+        return self.only(*DECIDING)
+
+    def named_to_command(self, identities: Collection[str]) -> dict[str, ChargePoint]:
+        """Those of these identities, as `to_command` tells them; which of them a key reaches, `reaches` says."""
+        possible = [identity for identity in identities if not IDENTITY_FORBIDDEN.search(identity)]
+        columns = columns_of(self.model, DECIDING, "charge_point")
+        statement = NAMED_TO_COMMAND.format(columns=columns, among=AMONG[connection.vendor])
+        rows = read(self.model, DECIDING, statement, [listed_texts(possible)], is_prepared=True)
+        return {row.identity: row for row in rows}
 
     def provision(self, organization: Organization, identity: str, password: str | None, **fields: Any) -> ChargePoint:
         """Register a charge point; without password and certificate it needs no credentials (security profile 0)."""

@@ -7,8 +7,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
+from apikeys.statements import prepared
 
-from ..database import insert, prepared
+from ..database import insert
 from ..json_text import compact
 from ..statements import REPORT, REPORT_EACH
 from . import happened

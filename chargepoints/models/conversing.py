@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models.base import ModelState
 
 from apikeys.models import Organization
+from apikeys.statements import AMONG, listed, prepared
 
-from ..database import AMONG, listed, prepared
 from ..statements import CONVERSING, NOW_AS_TEXT
 from .lease import LeaseQuerySet
 

@@ -12,8 +12,9 @@ from django.db.models.functions import Now
 from apikeys.clock import written
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
+from apikeys.statements import prepared
 
-from ..database import insert, prepared
+from ..database import insert
 from ..json_text import compact
 from ..statements import PUBLISH, RECORD_EVENTS, TAKE
 

@@ -11,8 +11,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import OrganizationQuerySet
+from apikeys.statements import AMONG, lined, listed, prepared
 
-from ..database import AMONG, lined, listed, prepared, update
+from ..database import update
 from ..lookups import IsAmong
 from ..statements import HOLD, NOT_ACCEPTED, SOCKETS
 from . import happened

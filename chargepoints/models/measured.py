@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db import connection
 
 from apikeys.querysets import ChargePointOwnedQuerySet
+from apikeys.statements import AMONG, listed, prepared
 
-from ..database import AMONG, listed, prepared
 from ..json_text import compact
 from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST
 

@@ -9,8 +9,8 @@ from django.db import connection, models
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
+from apikeys.statements import prepared
 
-from ..database import prepared
 from ..json_text import compact
 from ..statements import RECORD_READINGS
 from .charge_point import ChargePoint

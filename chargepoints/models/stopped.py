@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
-from ..database import places, read
+from apikeys.statements import places, read
+
 from ..statements import STOP, STOP_ALL, TO_BE_STOPPED
 from .measured import MAXIMUM_TRANSACTION_ID, MeasuredQuerySet
 

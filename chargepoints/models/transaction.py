@@ -13,8 +13,9 @@ from django.db.models.functions import Coalesce, Now, Upper
 
 from apikeys.clock import now
 from apikeys.querysets import ChargePointOwnedQuerySet
+from apikeys.statements import places, read
 
-from ..database import insert_rows, places, read
+from ..database import insert_rows
 from ..fingerprints import fingerprint, start_mark
 from ..statements import STARTED, SURROUNDINGS
 from . import happened

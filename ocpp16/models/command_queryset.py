@@ -14,7 +14,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import ChargePointOwnedQuerySet
-from chargepoints.database import insert_rows, places, read
+from apikeys.statements import places, read
+from chargepoints.database import insert_rows
 from chargepoints.models import OutboxEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
 

@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from apikeys.models import ApiKey
-from chargepoints.models import Transaction
+from apikeys.querysets import reaches
+from chargepoints.models import ChargePoint, Transaction
 from ocpp16.models import Command
 from tests.api import error_of
 
@@ -194,3 +195,22 @@ async def test_tells_a_key_its_limits(act: Any) -> None:
     limits = {**LIMITS, "allowed_addresses": ["127.0.0.0/8"]}
     told = (await act("GET", ME, **limits)).json()
     assert {name: told[name] for name in LIMITS} == limits
+
+
+@pytest.mark.parametrize("is_test", [False, True])
+@pytest.mark.parametrize("allowed", [None, [], ["CP-A", "CP-D"]])
+@pytest.mark.django_db
+def test_reaches_of_rows_that_were_read_what_it_would_find(
+    make_key: Any, make_charge_point: Any, other_organization: Any, is_test: bool, allowed: list[str] | None
+) -> None:
+    for identity, owner, is_simulated in [
+        ("CP-A", None, False),
+        ("CP-B", None, True),
+        ("CP-C", other_organization, True),
+        ("CP-D", None, True),
+    ]:
+        make_charge_point(identity, owner=owner, is_simulated=is_simulated)
+    key = ApiKey.objects.find(make_key(is_test=is_test, allowed_charge_points=allowed))
+    rows = ChargePoint.objects.named_to_command({"CP-A", "CP-B", "CP-C", "CP-D", "CP-E"})
+    found = set(ChargePoint.objects.for_key(key).values_list("identity", flat=True))
+    assert {identity for identity, row in rows.items() if reaches(key, row)} == found

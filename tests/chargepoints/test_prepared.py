@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.db import connection, transaction
 
-from chargepoints.database import AMONG, listed, prepared
+from apikeys.models import ApiKey
+from apikeys.statements import AMONG, listed, prepared
+from chargepoints.models import ChargePoint
 
 ONE_OF = f"SELECT count(*) FROM chargepoints_chargepoint WHERE id {AMONG[connection.vendor]}"
 
@@ -34,3 +39,27 @@ def test_keeps_a_statement_until_a_transaction_fails() -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         raise ZeroDivisionError(count(3))
     assert [kept(), count(4), kept()] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("identity", ["CP 1", 'CP,"{}\\', "CP-'%s", "Säule"])
+@pytest.mark.django_db
+def test_finds_a_charge_point_whatever_it_is_called(make_charge_point: Callable[..., Any], identity: str) -> None:
+    row = make_charge_point(identity)
+    assert ChargePoint.objects.named_to_command({identity, "CP", "CP-\x00", "CP-\ud800"}) == {identity: row}
+    assert ChargePoint.objects.named_to_command({"CP-\x00"}) == {}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no length of texts")
+@pytest.mark.django_db
+def test_outlives_a_migration_that_widens_a_column(
+    make_key: Callable[..., str], make_charge_point: Callable[..., Any]
+) -> None:
+    key, row = make_key(), make_charge_point()
+    for wide in (False, True):
+        with connection.cursor() as cursor:
+            if wide:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                cursor.execute("ALTER TABLE apikeys_apikey ALTER COLUMN name TYPE varchar(300)")
+                cursor.execute("ALTER TABLE chargepoints_chargepoint ALTER COLUMN channel_name TYPE varchar(300)")
+        assert ApiKey.objects.find(key) is not None
+        assert ChargePoint.objects.named_to_command({row.identity}) == {row.identity: row}

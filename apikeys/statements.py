@@ -1,0 +1,114 @@
+"""Statements that come all the time, which the ORM takes longer to write than the database to carry out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+import psycopg
+from django.db import connection, connections, models
+
+M = TypeVar("M", bound=models.Model)
+
+
+class Prepared(psycopg.Cursor[Any]):
+    """What it executes, its connection keeps parsed and planned; the texts must be few."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Prepared:
+        # Only for this cursor's: of what others execute, psycopg would keep the texts to count them.
+        self.connection.prepare_threshold = 0
+        try:
+            super().execute(query, params, prepare=True, **options)
+        finally:
+            self.connection.prepare_threshold = None
+        return self
+
+
+@contextmanager
+def prepared() -> Iterator[Any]:
+    """A cursor for statements that come all the time, which take PostgreSQL half as long if planned only once."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.cursor = Prepared(connection.connection)
+        yield cursor
+
+
+# One of any number of values that are one parameter, so that the statement is always the same.
+AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
+
+
+def listed(integers: Iterable[int]) -> str:
+    """The parameter of AMONG."""
+    text = ",".join(map(str, integers))
+    return f"{{{text}}}" if connection.vendor == "postgresql" else f"[{text}]"
+
+
+def listed_texts(texts: Iterable[Any]) -> Any:
+    """The same for texts, and for UUIDs as the driver takes them."""
+    return [*texts] if connection.vendor == "postgresql" else json.dumps([*texts])
+
+
+def lined(texts: Sequence[str]) -> str:
+    """Texts without line breaks as one parameter: lines in PostgreSQL, a JSON array in SQLite."""
+    return "\n".join(texts) if connection.vendor == "postgresql" else json.dumps(texts)
+
+
+def places(values: Sized) -> str:
+    """The places of so many values in a statement."""
+    return ", ".join(["%s"] * len(values))
+
+
+@cache
+def columns_of(model: type[models.Model], names: Sequence[str], table: str) -> str:
+    """What a prepared statement tells of these fields; it must not change its types when a migration widens a text."""
+    fields: list[Any] = [model._meta.get_field(name) for name in names]
+    columns = [(f"{table}.{connection.ops.quote_name(field.column)}", field) for field in fields]
+    return ", ".join(
+        f"CAST({column} AS text)" if isinstance(field, models.CharField) else column for column, field in columns
+    )
+
+
+def read(
+    model: type[M],
+    columns: Sequence[str],
+    statement: str,
+    params: Sequence[Any],
+    beside: Sequence[str] = (),
+    *,
+    is_prepared: bool = False,
+) -> list[M]:
+    """The rows of which the statement tells these columns, in the order of the fields, then values `beside` them.
+
+    It takes a third of what raw() does.
+    """
+    with prepared() if is_prepared else connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        found = cursor.fetchall()
+    conversions = _conversions(model, columns) if found else []
+    rows = []
+    for told in found:
+        values = [*told]
+        for index, column, convert in conversions:
+            values[index] = convert(values[index], column, connection)
+        row = model.from_db(connection.alias, columns, values[: len(columns)])
+        row.__dict__.update(zip(beside, values[len(columns) :], strict=True))
+        rows.append(row)
+    return rows
+
+
+def _conversions(model: type[models.Model], columns: Sequence[str]) -> list[tuple[int, Any, Callable[..., Any]]]:
+    """What makes of the values in these places what the model's fields hold; in PostgreSQL most are that already."""
+    fields: list[Any] = [model._meta.get_field(column) for column in columns]
+    # Itself: Django's `connection` would ask at every look which thread this is.
+    database = connections[connection.alias]
+    return [
+        (index, field.cached_col, convert)
+        for index, field in enumerate(fields)
+        for convert in (
+            *database.ops.get_db_converters(field.cached_col),
+            *field.cached_col.get_db_converters(database),
+        )
+    ]
