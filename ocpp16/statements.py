@@ -12,11 +12,23 @@ REMOTE_STARTS = """
         AND state IN ('sent', 'accepted', 'timed_out') AND created_at > {since} AND transaction_id IS NULL
     ORDER BY created_at DESC
 """
+LOG = """
+    INSERT INTO ocpp16_command (
+        id, charge_point_id, api_key_id, user_id, request_id, action, payload, state, expires_at, is_late, error_code,
+        error_description
+    )
+    SELECT * FROM jsonb_to_recordset(%s) AS command (
+        id uuid, charge_point_id bigint, api_key_id bigint, user_id integer, request_id text, action text,
+        payload jsonb, state text, expires_at timestamptz, is_late boolean, error_code text, error_description text
+    )
+"""
+# `state || ''`: by the primary key, and not by the index of unfinished commands, which until the next vacuum also holds
+# all that have ended, and takes the longer the more these are.
 CLAIM = """
     UPDATE ocpp16_command SET state = 'sent', sent_at = {now}
-    WHERE id IN ({ids}) AND state = 'queued' AND action NOT IN ({secret})
+    WHERE id {among} AND state || '' = 'queued' AND action NOT IN ({secret})
         AND (expires_at IS NULL OR expires_at > {now})
-    RETURNING id, charge_point_id, action, payload, sent_at
+    RETURNING {columns}
 """
 # With the event that tells of it: a transaction of several statements would take four round trips.
 END = """
@@ -29,7 +41,7 @@ END = """
             id uuid, state text, response jsonb, error_code text, error_description text, error_details jsonb,
             response_time_ms integer, event jsonb
         )
-        WHERE command.id = given.id AND command.state IN ('queued', 'sent')
+        WHERE command.id = ANY(%s) AND command.id = given.id AND command.state || '' IN ('queued', 'sent')
         RETURNING command.id, command.charge_point_id, given.event
     ), told AS (
         INSERT INTO chargepoints_outboxevent (uuid, charge_point_id, type, data)

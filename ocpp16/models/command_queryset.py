@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
@@ -14,8 +13,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import ChargePointOwnedQuerySet
-from apikeys.statements import places, read
+from apikeys.statements import AMONG, columns_of, listed_texts, places, prepared, read
 from chargepoints.database import insert_rows
+from chargepoints.json_text import compact
 from chargepoints.models import OutboxEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
 
@@ -35,9 +35,9 @@ KEPT = Q(state="queued", expires_at__isnull=False)
 PATIENCE = timedelta(seconds=120)
 NEW = (
     "id",
-    "charge_point",
-    "api_key",
-    "user",
+    "charge_point_id",
+    "api_key_id",
+    "user_id",
     "request_id",
     "action",
     "payload",
@@ -47,6 +47,7 @@ NEW = (
     "error_code",
     "error_description",
 )
+CLAIMED = ("id", "charge_point_id", "action", "payload", "sent_at")
 REMOTE_START = ("id", "charge_point_id", "payload", "transaction_id")
 ANSWERED = ("state", "response", "error_code", "error_description", "error_details", "response_time_ms")
 UNANSWERED = {"is_late": False, "response": None, "error_code": "", "error_description": "", "error_details": None}
@@ -86,8 +87,13 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
         """Insert new rows, faster than the ORM does."""
         if not commands:
             return
-        with transaction.atomic() if len(commands) > 1 else nullcontext():
-            insert_rows(commands, NEW)
+        if connection.vendor == "postgresql":
+            rows = [{name: getattr(command, name) for name in NEW} for command in commands]
+            with prepared() as cursor:
+                cursor.execute(statements.LOG, [compact(rows)])
+        else:
+            with transaction.atomic() if len(commands) > 1 else nullcontext():
+                insert_rows(commands, NEW)
         for command in commands:
             command._state.adding = False
             del command.created_at  # told by the database, to who asks
@@ -110,9 +116,12 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
         by_id, secret = {claim.command_id: claim for claim in claims}, payloads.SECRET_ACTIONS
         ids = [self.model._meta.pk.get_db_prep_value(pk, connection) for pk in by_id]
         statement = statements.CLAIM.format(
-            now=statements.NOW[connection.vendor], ids=places(ids), secret=places(secret)
+            columns=columns_of(self.model, CLAIMED, "ocpp16_command"),
+            now=statements.NOW[connection.vendor],
+            among=AMONG[connection.vendor],
+            secret=places(secret),
         )
-        for command in self.raw(statement, [*ids, *secret]):
+        for command in read(self.model, CLAIMED, statement, [listed_texts(ids), *secret], is_prepared=True):
             by_id[command.pk].command = command
 
     def end_all(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
@@ -127,8 +136,8 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
 
     def _end_together(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
         rows = [{**values, "id": command.pk, "event": event_of(command, values)} for command, values in ends]
-        with connection.cursor() as cursor:
-            cursor.execute(statements.END, [json.dumps(rows, default=str)])
+        with prepared() as cursor:
+            cursor.execute(statements.END, [compact(rows), listed_texts(command.pk for command, _ in ends)])
             return {pk for (pk,) in cursor.fetchall()}
 
     def _end_each(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
