@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
+
+from django.db import transaction
 
 
 def spare_the_disk(settings: dict[str, Any]) -> None:
@@ -17,3 +22,16 @@ def commit_in_memory(connection: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     connection.close()
+
+
+@contextmanager
+def made_once(make: Callable[[], Any], blocker: Any) -> Iterator[Callable[[], Any]]:
+    """Lets each test of a module begin with what `make` writes, and with its own copy of what that returns.
+
+    It is all in one transaction, in which the database undoes what a test changed; so no test may be transactional.
+    """
+    with blocker.unblock(), transaction.atomic():
+        made = make()
+        with blocker.block():
+            yield lambda: deepcopy(made)
+        transaction.set_rollback(True)

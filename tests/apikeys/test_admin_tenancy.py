@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ from apikeys.models import ApiKey, Membership, Organization
 from chargepoints.models import ChargePoint, IdTag, Transaction, WebhookDelivery, WebhookEndpoint
 from ocpp16.admin.forms import FORMS
 from ocpp16.models import Command, RefusedConnection
+from tests.databases import made_once
 from tests.world import fill, staff, superuser
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -39,14 +41,20 @@ def url(model: Any, view: str, *args: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}", args=args)
 
 
-@pytest.fixture
-def alpha(db: None) -> dict[type, Any]:
-    return fill("ALPHA")
+@pytest.fixture(scope="module")
+def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], Any]]:
+    with made_once(lambda: {mark: fill(mark) for mark in ("ALPHA", "BETA")}, django_db_blocker) as copy:
+        yield copy
 
 
 @pytest.fixture
-def beta(db: None) -> dict[type, Any]:
-    return fill("BETA")
+def alpha(db: None, filled: Callable[[], Any]) -> dict[type, Any]:
+    return filled()["ALPHA"]
+
+
+@pytest.fixture
+def beta(db: None, filled: Callable[[], Any]) -> dict[type, Any]:
+    return filled()["BETA"]
 
 
 @pytest.fixture

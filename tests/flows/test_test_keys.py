@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from ocpp16.orders import EXAMPLES as ORDERS
 from tests.api import Api, error_of, make_charge_point
 from tests.chargepoints.api.test_access import BULK, USES, Use, every
 from tests.chargepoints.webhooks import happen
+from tests.databases import made_once
 from tests.ocpp16.reference import EXAMPLES
 from tests.world import fill
 
@@ -76,8 +78,8 @@ ALL = [*COMMANDS, *RESOURCES]
 class World:
     """ALPHA, with a row of everything, and a test key of its."""
 
-    def __init__(self) -> None:
-        self.rows = fill("ALPHA")
+    def __init__(self, rows: dict[type, Any]) -> None:
+        self.rows = rows
         self.api = Api(self.rows[Organization], SCOPES, ROOT, is_test=True)
         self.named = {
             "charge_point": self.rows[ChargePoint].identity,
@@ -108,9 +110,15 @@ class World:
         BulkCommand.objects.update(api_key=self.api.row)
 
 
+@pytest.fixture(scope="module")
+def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], Any]]:
+    with made_once(lambda: fill("ALPHA"), django_db_blocker) as copy:
+        yield copy
+
+
 @pytest.fixture
-def alpha() -> World:
-    return World()
+def alpha(db: None, filled: Callable[[], Any]) -> World:
+    return World(filled())
 
 
 def names_of_routes(patterns: Any = None, start: str = "") -> set[str]:

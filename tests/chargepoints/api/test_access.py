@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from chargepoints.models import ChargePoint, IdTag, Transaction
 from dynamo.urls import resources
 from ocpp16.models import BulkCommand, Command
 from tests.api import RESOURCES, Api, error_of, make_api
+from tests.databases import made_once
 from tests.world import fill
 
 READ, WRITE, SESSIONS = "read:charge_points", "write:charge_points", "read:sessions"
@@ -83,8 +85,8 @@ every_use_of_one = every([use for use in USES if use.is_of_one])
 class World:
     """ALPHA, with a row of everything."""
 
-    def __init__(self) -> None:
-        self.rows = fill("ALPHA")
+    def __init__(self, rows: dict[type, Any]) -> None:
+        self.rows = rows
         self.named = {
             "charge_point": self.rows[ChargePoint].identity,
             "session": self.rows[Transaction].pk,
@@ -107,9 +109,15 @@ class World:
         return [list(model.objects.filter(pk=self.rows[model].pk).values()) for model in (ChargePoint, Command, IdTag)]
 
 
+@pytest.fixture(scope="module")
+def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], Any]]:
+    with made_once(lambda: fill("ALPHA"), django_db_blocker) as copy:
+        yield copy
+
+
 @pytest.fixture
-def alpha(db: None) -> World:
-    return World()
+def alpha(db: None, filled: Callable[[], Any]) -> World:
+    return World(filled())
 
 
 def text_of(response: Any) -> str:
