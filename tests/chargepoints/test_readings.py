@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from chargepoints.readings import IMPORT_REGISTER, energy_wh
 
+pytestmark = pytest.mark.without_services
+
 
 def sample(value: str, **more: str) -> dict[str, Any]:
     return {"value": value, "measurand": IMPORT_REGISTER, **more}

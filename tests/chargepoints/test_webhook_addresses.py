@@ -18,6 +18,8 @@ from chargepoints.webhooks.client import Client
 from tests.certificates import AUTHORITY, Authority
 from tests.receiver import Receiver
 
+pytestmark = pytest.mark.without_services
+
 PUBLIC = ["1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450:4001:813::200e"]
 PRIVATE = [
     *("0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254"),

@@ -17,6 +17,8 @@ from dynamo.protocols import ChargePointProtocol
 from dynamo.server import Server
 from tests.conftest import eventually
 
+pytestmark = pytest.mark.without_services
+
 PING = b"\x89\x00"
 CHECK_SECONDS = 2
 HOUR = 3600

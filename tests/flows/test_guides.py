@@ -9,6 +9,8 @@ import pytest
 from tests.reader import Reader, blocks
 from tests.servers import ROOT, free_port
 
+pytestmark = pytest.mark.without_services
+
 GUIDE = ROOT / "docs" / "api.md"
 START = "Start"
 OTHERS = {

@@ -9,6 +9,8 @@ import pytest
 
 from tests.reader import Reader, Untrue, blocks
 
+pytestmark = pytest.mark.without_services
+
 
 def sh(text: str) -> str:
     return f"```sh\n{text}\n```\n"

@@ -8,6 +8,8 @@ import pytest
 
 from ocpp16.payloads import COMMAND_ACTIONS, InvalidPayload, fits_response, in_order, validate_command
 
+pytestmark = pytest.mark.without_services
+
 
 @pytest.mark.parametrize(
     ("action", "payload"),

@@ -8,6 +8,8 @@ import pytest
 
 from ocpp16.masking import MASK, hidden, loggable
 
+pytestmark = pytest.mark.without_services
+
 SECRET = "00112233445566778899"
 SETTING = {"key": "AuthorizationKey", "value": SECRET}
 

@@ -21,6 +21,8 @@ from ocpp16.payloads import (
     read_call,
 )
 
+pytestmark = pytest.mark.without_services
+
 AT = "2026-01-01T10:00:00Z"
 READING = {"timestamp": AT, "sampledValue": [{"value": "1"}]}
 GOOD: dict[str, dict[str, Any]] = {

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from ocpp16 import times
 
+pytestmark = pytest.mark.without_services
+
 RECEIVED = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 

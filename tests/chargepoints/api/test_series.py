@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from chargepoints.api.series import Key, Point, collect, resolution_for, thinned
 from chargepoints.readings import IMPORT_REGISTER
 
+pytestmark = pytest.mark.without_services
+
 AT = datetime(2024, 3, 10, 14, 0, tzinfo=UTC)
 ENERGY = Key(IMPORT_REGISTER, None, "Outlet", "Wh")
 POWER = Key("Power.Active.Import", None, "Outlet", "W")
