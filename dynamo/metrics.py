@@ -56,9 +56,9 @@ async def watch_lag() -> None:
     """Measure for as long as the server runs."""
     loop = asyncio.get_running_loop()
     while True:
-        asked_at = loop.time()
-        await asyncio.sleep(LAG_SECONDS)
-        lag.observe(max(0.0, loop.time() - asked_at - LAG_SECONDS))
+        due_at = loop.time() // LAG_SECONDS * LAG_SECONDS + LAG_SECONDS
+        await asyncio.sleep(due_at - loop.time())
+        lag.observe(max(0.0, loop.time() - due_at))
 
 
 def count_request(request: Any, status: int, seconds: float) -> None:

@@ -12,6 +12,7 @@ from django.db import Error
 
 from chargepoints.database import in_database, upkeep_thread
 from chargepoints.looks import is_any
+from chargepoints.tasks import tick
 
 from .exchange import Exchange
 from .models import Command
@@ -47,7 +48,7 @@ class Deliveries:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await tick(LOOK_SECONDS)
             try:
                 if not await is_any(Command.objects.kept):
                     continue

@@ -20,6 +20,7 @@ from chargepoints.database import in_database, insert, upkeep_thread
 from chargepoints.models import ChargePoint, ConformanceFinding
 from chargepoints.models.charge_point import RegistrationStatus
 from chargepoints.models.lease import LEASE
+from chargepoints.tasks import tick
 
 from . import metrics
 from .masking import loggable
@@ -178,7 +179,7 @@ class Journal:
         loop = asyncio.get_running_loop()
         look_at, renew_at = loop.time(), loop.time() + RENEW_SECONDS  # the time is not known yet
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
+            await tick(FLUSH_SECONDS)
             if not await self.flush():
                 renew_at = loop.time()  # while the database was away, leases may have run out
             if loop.time() >= renew_at:
