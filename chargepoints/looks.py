@@ -6,12 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from operator import itemgetter
 from typing import Any
 
-from django.db import models
-
-from apikeys.statements import prepared
+from django.db import connection, models
 
 from .database import Together
 
@@ -34,12 +31,11 @@ async def is_any(rows: Rows) -> bool:
 
 
 def ask(questions: list[Question]) -> None:
-    # In one order, whoever comes first: each is another statement to prepare.
-    asked = sorted(((*_existence(question.rows), question) for question in questions), key=itemgetter(0))
-    with prepared() as cursor:
-        columns = ", ".join(f"EXISTS ({sql})" for sql, _, _ in asked)
-        cursor.execute(f"SELECT {columns}", [each for _, params, _ in asked for each in params])
-        for (_, _, question), answer in zip(asked, cursor.fetchone(), strict=True):
+    statements = [_existence(question.rows) for question in questions]
+    with connection.cursor() as cursor:
+        columns = ", ".join(f"EXISTS ({sql})" for sql, _ in statements)
+        cursor.execute(f"SELECT {columns}", [each for _, params in statements for each in params])
+        for question, answer in zip(questions, cursor.fetchone(), strict=True):
             question.answer = bool(answer)
 
 
