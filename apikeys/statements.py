@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import psycopg
 from django.db import connection, connections, models
@@ -24,6 +25,8 @@ class Prepared(psycopg.Cursor[Any]):
             super().execute(query, params, prepare=True, **options)
         finally:
             self.connection.prepare_threshold = None
+        # What Django tells of it where queries are looked at; psycopg keeps it of all others.
+        self._query = cast(Any, SimpleNamespace(query=query.encode()))
         return self
 
 
