@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.db.models import Lookup
 
-SEPARATOR = "\n"
+from apikeys.statements import lined
 
 
 class IsAmong(Lookup):
@@ -16,8 +15,8 @@ class IsAmong(Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         left, params = self.process_lhs(compiler, connection)
-        return f"{left} IN (SELECT value FROM json_each(%s))", (*params, json.dumps(self.rhs))  # noqa: S608  a column
+        return f"{left} IN (SELECT value FROM json_each(%s))", (*params, lined(self.rhs))  # noqa: S608  a column
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         left, params = self.process_lhs(compiler, connection)
-        return f"{left} = ANY(string_to_array(%s, %s))", (*params, SEPARATOR.join(self.rhs), SEPARATOR)
+        return f"{left} = ANY(string_to_array(%s, E'\\n'))", (*params, lined(self.rhs))

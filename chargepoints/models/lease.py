@@ -128,14 +128,12 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
 
     def owning(self, channel_names: list[str]) -> dict[str, str]:
         """Those of these sockets that still own their charge point, with its registration status."""
-        owning = dict.fromkeys(channel_names, "Accepted")
         with prepared() as cursor:
             cursor.execute(NOT_ACCEPTED.format(sockets=SOCKETS[connection.vendor]), [lined(channel_names)])
-            others = [name for (name,) in cursor.fetchall()]
-        for name in others:
-            owning.pop(name, None)
+            others = {name for (name,) in cursor.fetchall()}
+        owning = {name: "Accepted" for name in channel_names if name not in others}
         if others:
-            rows = self.filter(IsAmong(F("channel_name"), others)).order_by()
+            rows = self.filter(IsAmong(F("channel_name"), [*others])).order_by()
             owning |= rows.values_list("channel_name", "registration_status")
         return owning
 
