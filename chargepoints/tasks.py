@@ -22,9 +22,15 @@ async def keep_looking(look: Callable[[], Awaitable[Any]], seconds: float, logge
         await tick(seconds)
 
 
-async def tick(seconds: float) -> None:
-    """Sleep until the clock shows a multiple of so many seconds: who look as often, look together."""
-    await asyncio.sleep(seconds - asyncio.get_running_loop().time() % seconds)
+async def tick(seconds: float) -> float:
+    """Sleep until the loop's clock shows a multiple of so many seconds: who look as often, look together.
+
+    Returns that time.
+    """
+    now = asyncio.get_running_loop().time()
+    due_at = now // seconds * seconds + seconds
+    await asyncio.sleep(due_at - now)
+    return due_at
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -31,6 +31,7 @@ from prometheus_client.registry import Collector
 from apikeys import clock
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from chargepoints.tasks import tick
 from ocpp16.models import Command
 
 from .proxies import address_in
@@ -56,8 +57,7 @@ async def watch_lag() -> None:
     """Measure for as long as the server runs."""
     loop = asyncio.get_running_loop()
     while True:
-        due_at = loop.time() // LAG_SECONDS * LAG_SECONDS + LAG_SECONDS
-        await asyncio.sleep(due_at - loop.time())
+        due_at = await tick(LAG_SECONDS)
         lag.observe(max(0.0, loop.time() - due_at))
 
 
