@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -27,7 +28,7 @@ NO_CHARGE_POINT = "There is no such charge point in your organization."
 
 
 class OfOrganization:
-    """Confines a view to what its key reaches: the only place where the API's tenancy is applied."""
+    """Confines a view to what its key reaches: the API's tenancy, but for commands, which `reaches` confines."""
 
     request: Any
 
@@ -36,16 +37,10 @@ class OfOrganization:
 
     def get_charge_point(self, identity: str) -> ChargePoint:
         """A charge point that the key reaches, or 404: any other is exactly like one that does not exist."""
-        found = self.get_charge_points({identity})
-        if identity not in found:
-            raise NotFound(NO_CHARGE_POINT)
-        return found[identity]
-
-    def get_charge_points(self, identities: Collection[str]) -> dict[str, ChargePoint]:
-        """Those that have these identities, of the charge points that the key reaches."""
-        possible = [identity for identity in identities if not IDENTITY_FORBIDDEN.search(identity)]
-        named = self.get_queryset().filter(identity__in=possible)
-        return {row.identity: row for row in named.order_by()} if possible else {}
+        if not IDENTITY_FORBIDDEN.search(identity):
+            with suppress(ChargePoint.DoesNotExist):
+                return self.get_queryset().get(identity=identity)
+        raise NotFound(NO_CHARGE_POINT)
 
 
 async def in_thread_of_caller(function: Callable[..., Any], *args: Any) -> Any:
