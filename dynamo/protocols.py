@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from ocpp16.handshake import ADDRESS_LENGTH
 from ocpp16.journal import journal
 
 from . import proxies, websocket_frames
+from .connections import watch
 from .headers import BARE
 
 logger = logging.getLogger(__name__)
@@ -40,9 +40,6 @@ CONNECT_SECONDS = 60
 PING_SECONDS = 20
 # A peer that has answered pings and falls silent for this long is gone, though its TCP connection may look alive.
 SILENCE_SECONDS = 45
-# Seconds; the last in milliseconds: how long what we sent may stay unacknowledged. A ping is the last that we sent.
-# No shorter than the first two together: Linux gave up idle peers that answered, where it was as long as the first.
-KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
 
 class ChargePointProtocol(WebSocketProtocol):
@@ -59,15 +56,7 @@ class ChargePointProtocol(WebSocketProtocol):
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
         self.heard_at = self.pinged_at = time.monotonic()
-        self._watch_connection()
-
-    def _watch_connection(self) -> None:
-        """Have the kernel find out about a peer that lost its power: many answer no pings."""
-        connection = self.transport.getHandle()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE.items():
-            if hasattr(socket, option):  # each system has its own
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        watch(self.transport.getHandle())
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         self.heard_at = time.monotonic()

@@ -13,6 +13,7 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from dynamo import protocols
+from dynamo.connections import KEEPALIVE
 from dynamo.protocols import ChargePointProtocol
 from dynamo.server import Server
 from tests.conftest import eventually
@@ -369,11 +370,11 @@ async def test_closes_with_the_code_it_was_told(open_peer: Peer, code: int) -> N
 async def test_has_the_kernel_watch_the_connection(open_peer: Peer) -> None:
     handle = open_peer.transport.handle
     assert handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    for option, value in protocols.KEEPALIVE.items():
+    for option, value in KEEPALIVE.items():
         if hasattr(socket, option):
             assert handle.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) == value
 
 
 async def test_gives_an_idle_peer_time_to_answer_the_kernel() -> None:
-    patience = protocols.KEEPALIVE["TCP_USER_TIMEOUT"] / 1000
-    assert patience >= protocols.KEEPALIVE["TCP_KEEPIDLE"] + protocols.KEEPALIVE["TCP_KEEPINTVL"]
+    patience = KEEPALIVE["TCP_USER_TIMEOUT"] / 1000
+    assert patience >= KEEPALIVE["TCP_KEEPIDLE"] + KEEPALIVE["TCP_KEEPINTVL"]
