@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
+import pytest
 from django.db import transaction
 
 
@@ -24,14 +24,18 @@ def commit_in_memory(connection: Any) -> None:
     connection.close()
 
 
-@contextmanager
-def made_once(make: Callable[[], Any], blocker: Any) -> Iterator[Callable[[], Any]]:
-    """Lets each test of a module begin with what `make` writes, and with its own copy of what that returns.
+def made_once(make: Callable[[], Any]) -> Any:
+    """A fixture by which each test of a module begins with what `make` writes, and asks for a copy of what it returns.
 
     It is all in one transaction, in which the database undoes what a test changed; so no test may be transactional.
     """
-    with blocker.unblock(), transaction.atomic():
-        made = make()
-        with blocker.block():
-            yield lambda: deepcopy(made)
-        transaction.set_rollback(True)
+
+    @pytest.fixture(scope="module")
+    def made(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], Any]]:
+        with django_db_blocker.unblock(), transaction.atomic():
+            result = make()
+            with django_db_blocker.block():
+                yield lambda: deepcopy(result)
+            transaction.set_rollback(True)
+
+    return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -41,10 +41,7 @@ def url(model: Any, view: str, *args: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}", args=args)
 
 
-@pytest.fixture(scope="module")
-def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], Any]]:
-    with made_once(lambda: {mark: fill(mark) for mark in ("ALPHA", "BETA")}, django_db_blocker) as copy:
-        yield copy
+filled = made_once(lambda: {mark: fill(mark) for mark in ("ALPHA", "BETA")})
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -110,10 +110,7 @@ class World:
         BulkCommand.objects.update(api_key=self.api.row)
 
 
-@pytest.fixture(scope="module")
-def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], Any]]:
-    with made_once(lambda: fill("ALPHA"), django_db_blocker) as copy:
-        yield copy
+filled = made_once(lambda: fill("ALPHA"))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -109,10 +109,7 @@ class World:
         return [list(model.objects.filter(pk=self.rows[model].pk).values()) for model in (ChargePoint, Command, IdTag)]
 
 
-@pytest.fixture(scope="module")
-def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], Any]]:
-    with made_once(lambda: fill("ALPHA"), django_db_blocker) as copy:
-        yield copy
+filled = made_once(lambda: fill("ALPHA"))
 
 
 @pytest.fixture
