@@ -27,7 +27,7 @@ MAXIMUM_GROWTH = 32 * MEBIBYTE
 ANSWER_SECONDS = 0.5
 CLOSE_SECONDS = 120
 OTHERS = 10
-PAUSE_SECONDS = 0.01  # of each of the others between two heartbeats
+PAUSE_SECONDS = 0.01  # of each of the others between two CALLs
 
 
 def peak(process: Any) -> int:
@@ -63,8 +63,8 @@ async def flood(peer: ChargePointClient, data: bytes, count: int) -> None:
     await eventually(lambda: told.close_rcvd or (writing.done() and writing.result()), CLOSE_SECONDS)
 
 
-async def heartbeats(other: ChargePointClient, flooding: asyncio.Task[Any]) -> list[float]:
-    """How long each answer took; every heartbeat was sent before the flood was over."""
+async def answers(other: ChargePointClient, flooding: asyncio.Task[Any]) -> list[float]:
+    """How long each took; every CALL was sent before the flood was over."""
     seconds = []
     while not flooding.done():
         seconds.append((await timed(other.call("Authorize", {"idTag": "TAG"})))[1])
@@ -105,7 +105,7 @@ class Noticed:
         forget_peak(self.worker)
         before = peak(self.worker)
         flooding = asyncio.create_task(flood(peer, data, count))
-        found = await asyncio.gather(*(heartbeats(other, flooding) for other in self.others))
+        found = await asyncio.gather(*(answers(other, flooding) for other in self.others))
         await flooding
         self.seconds += [seconds for each in found for seconds in each]
         self.growth = max(self.growth, peak(self.worker) - before)

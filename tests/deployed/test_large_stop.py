@@ -55,8 +55,8 @@ async def answer_to(client: ChargePointClient, frame: str) -> Any:
     return await client.frame()
 
 
-async def beat(client: ChargePointClient, until: asyncio.Task[Any]) -> list[float]:
-    """How long each of this charge point's heartbeats took meanwhile."""
+async def answers(client: ChargePointClient, until: asyncio.Task[Any]) -> list[float]:
+    """How long each answer to this charge point took meanwhile."""
     seconds = []
     while not until.done():
         began = time.monotonic()
@@ -67,7 +67,7 @@ async def beat(client: ChargePointClient, until: asyncio.Task[Any]) -> list[floa
 
 
 async def stop(client: ChargePointClient, other: ChargePointClient, data: list[Any]) -> tuple[float, float]:
-    """Seconds until a stop with this data is answered, and until the slowest heartbeat meanwhile is."""
+    """Seconds until a stop with this data is answered, and until the slowest other answer meanwhile comes."""
     transaction_id = await client.start(at=time_of(next(STARTS)))
     payload = {
         "transactionId": transaction_id,
@@ -79,14 +79,14 @@ async def stop(client: ChargePointClient, other: ChargePointClient, data: list[A
     assert len(frame) >= 2 * MEBIBYTE
     began = time.monotonic()
     stopping = asyncio.create_task(answer_to(client, frame))
-    heartbeats = await beat(other, stopping)
+    took = await answers(other, stopping)
     assert await stopping == [3, "stop", {}]
     seconds = time.monotonic() - began
     stored = MeterValue.objects.filter(transaction_id=transaction_id).values_list("sampled_values", flat=True)
     assert sum(len(samples) for samples in stored) == SAMPLES
     transaction = Transaction.objects.get(pk=transaction_id)
     assert (transaction.state, transaction.meter_stop) == ("stopped", 100 + SAMPLES)
-    return seconds, max(heartbeats)
+    return seconds, max(took)
 
 
 @pytest.mark.parametrize("data", [one_by_one, twenty_at_a_time, all_at_once])
@@ -95,6 +95,6 @@ async def test_is_stored_whole_within_two_seconds(connect: Any, moved: Read, dat
     # The best of three: the machine may have something else to do.
     tries = [await stop(client, other, data()) for _ in range(3)]
     assert min(seconds for seconds, _ in tries) < LIMIT_SECONDS
-    assert min(heartbeat for _, heartbeat in tries) < ANSWER_SECONDS
+    assert min(slowest for _, slowest in tries) < ANSWER_SECONDS
     assert moved("dynamo_answer_seconds_count", action="StopTransaction") == len(tries)
     assert moved("dynamo_answer_seconds_sum", action="StopTransaction") <= sum(seconds for seconds, _ in tries)
