@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
@@ -26,7 +26,7 @@ from .limits import (
 )
 from .querysets import OrganizationQuerySet, OrganizationsQuerySet
 from .scopes import validate_scopes
-from .statements import AMONG, columns_of, listed_texts, read
+from .statements import among, columns_of, read
 
 FIND = """
     SELECT {columns}, CAST(organization.name AS text), organization.is_active
@@ -112,9 +112,10 @@ class ApiKeyQuerySet(OrganizationQuerySet["ApiKey"]):
             return {}
         # Every request asks this, and the ORM takes longer to write it than the database to answer.
         columns = tuple(field.name for field in self.model._meta.concrete_fields)
-        statement = FIND.format(columns=columns_of(self.model, columns, "api_key"), among=AMONG[connection.vendor])
+        one_of, prefixes = among({*wanted.values()})
+        statement = FIND.format(columns=columns_of(self.model, columns, "api_key"), among=one_of)
         beside = ("organization_name", "organization_is_active")
-        rows = read(self.model, columns, statement, [listed_texts(wanted.values())], beside, is_prepared=True)
+        rows = read(self.model, columns, statement, [prefixes], beside, is_prepared=True)
         named = {row.prefix: row for row in map(with_organization, rows) if row.is_usable}
         known = {key: named[prefix] for key, prefix in wanted.items() if prefix in named}
         return {key: row for key, row in known.items() if hmac.compare_digest(row.digest, digest(key))}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
@@ -39,19 +40,27 @@ def prepared() -> Iterator[Any]:
         yield cursor
 
 
-# One of any number of values that are one parameter, so that the statement is always the same.
-AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
+ONE_OF = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
 
 
-def listed(integers: Iterable[int]) -> str:
-    """The parameter of AMONG."""
-    text = ",".join(map(str, integers))
-    return f"{{{text}}}" if connection.vendor == "postgresql" else f"[{text}]"
+def among(values: Collection[int] | Collection[str] | Collection[uuid.UUID]) -> tuple[str, Any]:
+    """The end of a condition, that a column is one of these, with its one parameter: few statements serve any number.
+
+    A single value has a statement of its own. Only that has a plan which PostgreSQL keeps: of several it hopes that
+    they are fewer than the next time, and to plan again takes it longer than to look one up.
+    """
+    if len(values) == 1:
+        (value,) = values
+        # As text: integers of different sizes would be different statements.
+        return "= %s", str(value) if connection.vendor == "postgresql" else value
+    return ONE_OF[connection.vendor], _listed([*values])
 
 
-def listed_texts(texts: Iterable[Any]) -> Any:
-    """The same for texts, and for UUIDs as the driver takes them."""
-    return [*texts] if connection.vendor == "postgresql" else json.dumps([*texts])
+def _listed(values: list[Any]) -> Any:
+    if values and isinstance(values[0], int):  # as text, which takes the driver a fraction
+        text = ",".join(map(str, values))
+        return f"{{{text}}}" if connection.vendor == "postgresql" else f"[{text}]"
+    return values if connection.vendor == "postgresql" else json.dumps(values)
 
 
 def lined(texts: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ END = """
             id uuid, state text, response jsonb, error_code text, error_description text, error_details jsonb,
             response_time_ms integer, event jsonb
         )
-        WHERE command.id = ANY(%s) AND command.id = given.id AND command.state || '' IN ('queued', 'sent')
+        WHERE command.id {among} AND command.id = given.id AND command.state || '' IN ('queued', 'sent')
         RETURNING command.id, command.charge_point_id, given.event
     ), told AS (
         INSERT INTO chargepoints_outboxevent (uuid, charge_point_id, type, data)

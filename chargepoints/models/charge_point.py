@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apikeys import clock
 from apikeys.models import Organization
-from apikeys.statements import AMONG, columns_of, listed_texts, read
+from apikeys.statements import among, columns_of, read
 
 from .. import credentials
 from ..database import update
@@ -72,8 +72,9 @@ class ChargePointQuerySet(ConversingQuerySet):
         """Those of these identities, as `to_command` tells them; which of them a key reaches, `reaches` says."""
         possible = [identity for identity in identities if not IDENTITY_FORBIDDEN.search(identity)]
         columns = columns_of(self.model, DECIDING, "charge_point")
-        statement = NAMED_TO_COMMAND.format(columns=columns, among=AMONG[connection.vendor])
-        rows = read(self.model, DECIDING, statement, [listed_texts(possible)], is_prepared=True)
+        one_of, named = among(possible)
+        statement = NAMED_TO_COMMAND.format(columns=columns, among=one_of)
+        rows = read(self.model, DECIDING, statement, [named], is_prepared=True)
         return {row.identity: row for row in rows}
 
     def provision(self, organization: Organization, identity: str, password: str | None, **fields: Any) -> ChargePoint:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.base import ModelState
 
 from apikeys.models import Organization
-from apikeys.statements import AMONG, listed, prepared
+from apikeys.statements import among, prepared
 
 from ..statements import CONVERSING, NOW_AS_TEXT
 from .lease import LeaseQuerySet
@@ -28,9 +28,9 @@ class ConversingQuerySet(LeaseQuerySet):
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
         if not pks:
             return {}
-        statement = CONVERSING.format(now=NOW_AS_TEXT[connection.vendor], among=AMONG[connection.vendor])
+        one_of, named = among(pks)
         with prepared() as cursor:
-            cursor.execute(statement, [listed(pks)])
+            cursor.execute(CONVERSING.format(now=NOW_AS_TEXT[connection.vendor], among=one_of), [named])
             rows = cursor.fetchall()
         asked_at = datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC) if rows else None
         organizations: dict[int, Organization] = {}

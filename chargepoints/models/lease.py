@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import OrganizationQuerySet
-from apikeys.statements import AMONG, lined, listed, prepared
+from apikeys.statements import among, lined, prepared
 
 from ..database import update
 from ..lookups import IsAmong
@@ -66,8 +66,9 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
         if not pks:
             return set()
         lock = lock if connection.features.has_select_for_update else ""
+        one_of, named = among(pks)
         with prepared() as cursor:
-            cursor.execute(HOLD.format(among=AMONG[connection.vendor], lock=lock), [listed(pks)])
+            cursor.execute(HOLD.format(among=one_of, lock=lock), [named])
             return {pk for (pk,) in cursor.fetchall()}
 
     def connect(self, sockets: list[tuple[int, str, str]], *, patiently: bool) -> dict[str, str]:

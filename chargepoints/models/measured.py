@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db import connection
 
 from apikeys.querysets import ChargePointOwnedQuerySet
-from apikeys.statements import AMONG, listed, prepared
+from apikeys.statements import among, prepared
 
 from ..json_text import compact
 from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST
@@ -50,9 +50,10 @@ def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[
     """The transactions that one of the conditions beside statements.MEASURED finds by these ids."""
     if not ids:
         return []
-    statement = MEASURED.format(where=where.format(among=AMONG[connection.vendor]))
+    one_of, named = among(ids)
     with prepared() as cursor:
-        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), listed(ids)])
+        statement = MEASURED.format(where=where.format(among=one_of))
+        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), named])
         return [Measurable(*row) for row in cursor.fetchall()]
 
 

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import ChargePointOwnedQuerySet
-from apikeys.statements import AMONG, columns_of, listed_texts, places, prepared, read
+from apikeys.statements import among, columns_of, places, prepared, read
 from chargepoints.database import insert_rows
 from chargepoints.json_text import compact
 from chargepoints.models import OutboxEvent, happened
@@ -114,14 +114,14 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
         if not connection.features.can_return_columns_from_insert:  # SQLite before 3.35
             return
         by_id, secret = {claim.command_id: claim for claim in claims}, payloads.SECRET_ACTIONS
-        ids = [self.model._meta.pk.get_db_prep_value(pk, connection) for pk in by_id]
+        one_of, ids = among([self.model._meta.pk.get_db_prep_value(pk, connection) for pk in by_id])
         statement = statements.CLAIM.format(
             columns=columns_of(self.model, CLAIMED, "ocpp16_command"),
             now=statements.NOW[connection.vendor],
-            among=AMONG[connection.vendor],
+            among=one_of,
             secret=places(secret),
         )
-        for command in read(self.model, CLAIMED, statement, [listed_texts(ids), *secret], is_prepared=True):
+        for command in read(self.model, CLAIMED, statement, [ids, *secret], is_prepared=True):
             by_id[command.pk].command = command
 
     def end_all(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
@@ -136,8 +136,9 @@ class CommandQuerySet(ChargePointOwnedQuerySet["Command"]):
 
     def _end_together(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
         rows = [{**values, "id": command.pk, "event": event_of(command, values)} for command, values in ends]
+        one_of, ids = among([command.pk for command, _ in ends])
         with prepared() as cursor:
-            cursor.execute(statements.END, [compact(rows), listed_texts(command.pk for command, _ in ends)])
+            cursor.execute(statements.END.format(among=one_of), [compact(rows), ids])
             return {pk for (pk,) in cursor.fetchall()}
 
     def _end_each(self, ends: list[tuple[Command, dict[str, Any]]]) -> set[uuid.UUID]:
