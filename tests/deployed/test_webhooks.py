@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import islice
@@ -35,14 +36,20 @@ def workers(deployment: Deployment, servers: Any) -> Iterator[list[WorkerProcess
         yield made
 
 
+# In a row, of one event: the delay until the next attempt doubles with each, and would end in minutes.
+FAILURES = 5
+
+
 class Unreliable:
     """Answers a third of all requests with a failure; `taken` are the events that it said it had, in their order."""
 
     def __init__(self) -> None:
         self.taken: dict[str, dict[str, Any]] = {}
+        self.failed: Counter[str] = Counter()
 
     def __call__(self, request: Delivered) -> tuple[int, bytes]:
-        if random.random() < 1 / 3:
+        if self.failed[request.id] < FAILURES and random.random() < 1 / 3:
+            self.failed[request.id] += 1
             return random.choice([500, 503, 404]), b""
         self.taken.setdefault(request.id, request.event["data"])
         return 200, b""
