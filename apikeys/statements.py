@@ -46,8 +46,8 @@ ONE_OF = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(
 def among(values: Collection[int] | Collection[str] | Collection[uuid.UUID]) -> tuple[str, Any]:
     """The end of a condition, that a column is one of these, with its one parameter: few statements serve any number.
 
-    A single value has a statement of its own. Only that has a plan which PostgreSQL keeps: of several it hopes that
-    they are fewer than the next time, and to plan again takes it longer than to look one up.
+    A single value has a statement of its own, whose plan PostgreSQL keeps. A plan for any list it makes for ten values;
+    for a shorter one it rather plans anew each time, which takes longer than to look a row up.
     """
     if len(values) == 1:
         (value,) = values

@@ -51,8 +51,8 @@ def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[
     if not ids:
         return []
     one_of, named = among(ids)
+    statement = MEASURED.format(where=where.format(among=one_of))
     with prepared() as cursor:
-        statement = MEASURED.format(where=where.format(among=one_of))
         cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), named])
         return [Measurable(*row) for row in cursor.fetchall()]
 

@@ -36,7 +36,7 @@ def workers(deployment: Deployment, servers: Any) -> Iterator[list[WorkerProcess
         yield made
 
 
-# In a row, of one event: the delay until the next attempt doubles with each, and would end in minutes.
+# Of one event: the delay until the next attempt doubles with each, and could come to minutes.
 FAILURES = 5
 
 
