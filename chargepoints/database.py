@@ -51,6 +51,9 @@ async def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], *a
 WORTH_COPYING = 5
 # How long a small batch may wait for the one before it.
 PATIENCE_SECONDS = 0.05
+# Those who are answered together ask again together: after a batch of so many, what comes meanwhile is gathered for so
+# long. One batch of them all takes a quarter less than two that take turns, and who asks alone is not held up.
+CROWD, GATHER_SECONDS = 4, 0.005
 
 
 Batch = list[tuple[T, asyncio.Future[None]]]
@@ -86,6 +89,7 @@ class Together(Generic[T]):
         self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._running: set[object] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._gathering_until = 0.0
         self._is_called = False
 
     def _begin_called(self) -> None:
@@ -93,11 +97,11 @@ class Together(Generic[T]):
         self._begin()
 
     def _begin(self, *, is_late: bool = False) -> None:
-        """Begin a batch; a small one beside another only where that takes long, for soon there may be more."""
+        """Begin a batch; a small one not yet where there may soon be more."""
         if len(self._running) == self._threads._max_workers or not self._waiting:
             return
-        if self._running and len(self._waiting) < self._size // 2 and not is_late:
-            self._begin_later()
+        if len(self._waiting) < self._size // 2 and not is_late and (moment := self._better_at()) > 0:
+            self._begin_at(moment)
             return
         batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
         token = object()
@@ -107,13 +111,23 @@ class Together(Generic[T]):
         self._threads.submit(Context().run, work)
         self._begin()
 
-    def _begin_later(self) -> None:
+    def _better_at(self) -> float:
+        """Until when a small batch had better wait; 0 where it had not."""
+        now = asyncio.get_running_loop().time()
+        if self._running:
+            return now + PATIENCE_SECONDS  # its end begins the next
+        return self._gathering_until if self._gathering_until > now else 0
+
+    def _begin_at(self, moment: float) -> None:
         def begin() -> None:
             self._timer = None
             self._begin(is_late=True)
 
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, begin)
+        if self._timer is not None:
+            if self._timer.when() <= moment:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(moment, begin)
 
     def _run(self, token: object, batch: Batch[T], loop: asyncio.AbstractEventLoop, asked_at: float) -> None:
         """In a thread."""
@@ -127,6 +141,8 @@ class Together(Generic[T]):
 
     def _end(self, token: object, batch: Batch[T], failure: BaseException | None) -> None:
         self._running.discard(token)
+        if len(batch) >= CROWD:
+            self._gathering_until = asyncio.get_running_loop().time() + GATHER_SECONDS
         working.dec(len(batch))
         for _, done in batch:
             if not done.done():  # nobody waits any more

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from chargepoints import database
 from chargepoints.database import Together
 
 SECONDS = 10
@@ -45,6 +46,44 @@ async def test_takes_no_more_than_a_batch_holds() -> None:
     await asyncio.gather(*(work.together.do(name) for name in "abc"))
 
     assert work.batches == [["a", "b"], ["c"]]
+
+
+async def test_gathers_those_who_come_after_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "GATHER_SECONDS", 0.5)
+    work = Work(size=32)
+    await asyncio.gather(*(work.together.do(name) for name in "abcd"))
+
+    early = asyncio.ensure_future(work.together.do("e"))
+    await asyncio.sleep(0.01)
+    await asyncio.gather(early, work.together.do("f"))
+
+    assert work.batches == [["a", "b", "c", "d"], ["e", "f"]]
+
+
+async def test_lets_nobody_wait_who_came_after_a_few_or_with_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "GATHER_SECONDS", 10 * SECONDS)
+    work = Work(size=8)
+
+    async with asyncio.timeout(SECONDS):
+        for names in ("abc", "d", "efgh", "ijkl"):
+            await asyncio.gather(*(work.together.do(name) for name in names))
+
+    assert work.batches == [[*"abc"], [*"d"], [*"efgh"], [*"ijkl"]]
+
+
+async def test_begins_beside_a_batch_that_takes_long() -> None:
+    work = Work(threads=2)
+    work.gate.clear()
+    slow = asyncio.ensure_future(work.together.do("a"))
+    await asyncio.to_thread(work.begun.wait, SECONDS)
+    work.begun.clear()
+
+    beside = asyncio.ensure_future(work.together.do("b"))
+    assert await asyncio.to_thread(work.begun.wait, SECONDS)
+    work.gate.set()
+    await asyncio.gather(slow, beside)
+
+    assert work.batches == [["a"], ["b"]]
 
 
 async def test_tells_a_failure_to_all_of_the_batch_and_to_no_other() -> None:
