@@ -77,7 +77,7 @@ class ChargePointConsumer:
             exchange.close(self.channel_name)
             raise
         self.commands.outgoing.recall(registration.ages, asyncio.get_running_loop().time())
-        journal.hold(self.channel_name, self.charge_point.registration_status, self.close_replaced)
+        journal.hold(self.channel_name, self.charge_point, self.close_replaced)
         deliveries.hold(self.channel_name, self.commands.deliver)
         _connected.add(self)
         subprotocol = SUBPROTOCOL if self.knock.protocols else None

@@ -53,6 +53,13 @@ class Entry(NamedTuple):
     at: datetime
 
 
+class Held(NamedTuple):
+    """A socket of this process: whom it speaks for, and what to call when it does so no more."""
+
+    charge_point_id: int
+    when_lost: Callable[[], None]
+
+
 @dataclass
 class Notes:
     """What has gathered since the last flush."""
@@ -110,7 +117,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._notes = Notes()
-        self._sockets: dict[str, Callable[[], None]] = {}
+        self._sockets: dict[str, Held] = {}
         # Those whose charge point was accepted when last looked at, and when that was.
         self._accepted: set[str] = set()
         self._looked_at = -math.inf
@@ -141,10 +148,10 @@ class Journal:
         self._notes.refusals[key] += 1
         self._notes.refused[key] = {"path": path, "protocols": protocols}
 
-    def hold(self, channel_name: str, registration_status: str, when_lost: Callable[[], None]) -> None:
+    def hold(self, channel_name: str, charge_point: ChargePoint, when_lost: Callable[[], None]) -> None:
         """Keep this socket's lease; `when_lost` is called if another socket has taken the charge point over."""
-        self._sockets[channel_name] = when_lost
-        self._note_status(channel_name, registration_status)
+        self._sockets[channel_name] = Held(charge_point.pk, when_lost)
+        self._note_status(channel_name, charge_point.registration_status)
 
     def release(self, channel_name: str) -> None:
         self._sockets.pop(channel_name, None)
@@ -222,18 +229,18 @@ class Journal:
         metrics.leases.labels("renewed").inc(renewed or 0)
         return renewed is not None
 
-    async def _close_lost(self, owning: Callable[[list[str]], dict[str, str]]) -> int | None:
+    async def _close_lost(self, owning: Callable[[dict[str, int]], dict[str, str]]) -> int | None:
         """Close each socket that owns its charge point no more; returns how many do, None if the database refused.
 
         The socket that took it over should have told, but its process may have died before. Learned with it is what
         Heartbeats are answered by: who is accepted, and the time.
         """
-        names, count, began = list(self._sockets), 0, time.monotonic()
-        for start in range(0, len(names), CHUNK):
-            chunk = names[start : start + CHUNK]
+        sockets, count, began = list(self._sockets.items()), 0, time.monotonic()
+        for start in range(0, len(sockets), CHUNK):
+            chunk = {name: held.charge_point_id for name, held in sockets[start : start + CHUNK]}
             try:
                 owned = await in_database(owning, chunk, threads=upkeep_thread)
-                if start + CHUNK >= len(names):
+                if start + CHUNK >= len(sockets):
                     await in_database(clock.refresh, threads=upkeep_thread)
             except Error as error:
                 metrics.leases.labels("failed").inc(len(chunk))
@@ -245,8 +252,8 @@ class Journal:
                 self._note_status(name, owned.get(name))
             lost = [self._sockets[name] for name in held if name not in owned]
             metrics.leases.labels("lost").inc(len(lost))
-            for close in lost:
-                close()
+            for socket in lost:
+                socket.when_lost()
         self._looked_at = began
         return count
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -15,7 +15,7 @@ from apikeys.statements import among, lined, prepared
 
 from ..database import update
 from ..lookups import IsAmong
-from ..statements import HOLD, NOT_ACCEPTED, SOCKETS
+from ..statements import HOLD, LINES, NOT_ACCEPTED
 from . import happened
 from .event import OutboxEvent
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # A worker renews the leases of its sockets four times within this; one that dies leaves them to expire.
 LEASE = timedelta(seconds=60)
 BATCH = 500
+# The channel of each socket, with the charge point that it speaks for.
+Sockets = Mapping[str, int]
 CONNECTED = ("channel_name", "online_until", "connected_at", "last_seen_at", "address")
 
 
@@ -109,13 +111,13 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
                 OutboxEvent.objects.record([happened.disconnected(pk, now)])
         return True
 
-    def renew_leases(self, channel_names: list[str]) -> dict[str, str]:
+    def renew_leases(self, sockets: Sockets) -> dict[str, str]:
         """Keep these sockets online for another lease; returns what `owning` does."""
-        named = self.filter(IsAmong(F("channel_name"), channel_names))
+        named = self.filter(IsAmong(F("channel_name"), [*sockets]))
         running = named.filter(online_until__gt=Now())
-        if running.update(online_until=Now() + LEASE) < len(channel_names):
+        if running.update(online_until=Now() + LEASE) < len(sockets):
             named._bring_back()
-        return self.owning(channel_names)
+        return self.owning(sockets)
 
     def _bring_back(self) -> None:
         """Renew those that passed for offline, because this process hung or the database was away."""
@@ -127,12 +129,15 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
             back = [(pk, now, address) for pk, online_until, address, now in rows if online_until is None]
             OutboxEvent.objects.record(happened.connected(*each) for each in back)
 
-    def owning(self, channel_names: list[str]) -> dict[str, str]:
+    def owning(self, sockets: Sockets) -> dict[str, str]:
         """Those of these sockets that still own their charge point, with its registration status."""
+        one_of, named = among([*sockets.values()])
         with prepared() as cursor:
-            cursor.execute(NOT_ACCEPTED.format(sockets=SOCKETS[connection.vendor]), [lined(channel_names)])
+            cursor.execute(
+                NOT_ACCEPTED.format(lines=LINES[connection.vendor], among=one_of), [lined([*sockets]), named]
+            )
             others = {name for (name,) in cursor.fetchall()}
-        owning = {name: "Accepted" for name in channel_names if name not in others}
+        owning = {name: "Accepted" for name in sockets if name not in others}
         if others:
             rows = self.filter(IsAmong(F("channel_name"), [*others])).order_by()
             owning |= rows.values_list("channel_name", "registration_status")

@@ -49,17 +49,44 @@ def test_leaves_leases_that_run(make_charge_point: Any) -> None:
 
 def test_lets_a_socket_that_lived_after_all_come_back(lapsed: ChargePoint) -> None:
     ChargePoint.objects.end_leases()
-    assert ChargePoint.objects.renew_leases(["ocpp16.socket"]) == {"ocpp16.socket": "Accepted"}
+    assert ChargePoint.objects.renew_leases({"ocpp16.socket": lapsed.pk}) == {"ocpp16.socket": "Accepted"}
     lapsed.refresh_from_db()
     assert lapsed.is_online
 
 
 def test_tells_apart_who_is_accepted_who_is_not_and_who_is_gone(make_charge_point: Any) -> None:
-    for channel_name, status in (("ocpp16.1", "Accepted"), ("ocpp16.2", "Rejected"), ("ocpp16.other", "Accepted")):
-        make_charge_point(registration_status=status).connect(channel_name, "127.0.0.1")
+    pks = {}
+    for channel_name, status in (("ocpp16.1", "Accepted"), ("ocpp16.2", "Rejected"), ("ocpp16.newer", "Accepted")):
+        row = make_charge_point(registration_status=status)
+        row.connect(channel_name, "127.0.0.1")
+        pks[channel_name] = row.pk
+    replaced, deleted = {"ocpp16.older": pks.pop("ocpp16.newer")}, {"ocpp16.gone": 2**40}
     owning = {"ocpp16.1": "Accepted", "ocpp16.2": "Rejected"}
-    assert ChargePoint.objects.owning(["ocpp16.1", "ocpp16.2", "ocpp16.gone"]) == owning
-    assert ChargePoint.objects.owning(["ocpp16.1"]) == {"ocpp16.1": "Accepted"}
+    assert ChargePoint.objects.owning({**pks, **replaced, **deleted}) == owning
+    assert ChargePoint.objects.owning({"ocpp16.1": pks["ocpp16.1"]}) == {"ocpp16.1": "Accepted"}
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="of PostgreSQL's plans")
+def test_finds_out_who_owns_without_reading_the_whole_fleet(make_charge_point: Any) -> None:
+    row = make_charge_point()
+    fleet = [ChargePoint(organization=row.organization, identity=f"FLEET-{number}") for number in range(2000)]
+    ChargePoint.objects.bulk_create(fleet)
+    sockets = {f"ocpp16.{each.pk}": each.pk for each in fleet[:20]}
+    ChargePoint.objects.connect([(pk, name, "127.0.0.1") for name, pk in sockets.items()], patiently=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE chargepoints_chargepoint")
+    with transaction.atomic():
+        before = whole_reads()
+        for _ in range(10):  # more often than PostgreSQL plans for the values given
+            assert len(ChargePoint.objects.owning(sockets)) == 20
+        assert whole_reads() == before
+
+
+def whole_reads() -> int:
+    """How often the whole table of charge points was read, lately, on this connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'chargepoints_chargepoint'")
+        return cursor.fetchone()[0]
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="of PostgreSQL's pages")

@@ -69,14 +69,14 @@ def test_tells_of_a_socket_whose_lease_is_renewed_after_it_had_ended(row: Any) -
     let_lease_lapse(row)
     ChargePoint.objects.end_leases()
     for _ in range(2):
-        assert ChargePoint.objects.renew_leases(["channel"]) == {"channel": "Accepted"}
+        assert ChargePoint.objects.renew_leases({"channel": row.pk}) == {"channel": "Accepted"}
     assert [kind for kind, _ in noted()] == [CONNECTED, DISCONNECTED, CONNECTED]
     assert noted()[2][1]["address"] == "10.0.0.1"
 
 
 def test_tells_nothing_of_a_lease_that_is_renewed_before_anybody_saw_its_end(row: Any) -> None:
     let_lease_lapse(row)
-    ChargePoint.objects.renew_leases(["channel"])
+    ChargePoint.objects.renew_leases({"channel": row.pk})
     assert [kind for kind, _ in noted()] == [CONNECTED]
 
 

@@ -250,7 +250,7 @@ async def test_renews_leases_and_tells_who_lost_theirs(journal: Journal, make_ch
     lost: list[str] = []
     for row in (mine, taken):
         row.connect(f"ocpp16.{row.identity}", "10.0.0.1")
-        journal.hold(f"ocpp16.{row.identity}", "Accepted", lambda identity=row.identity: lost.append(identity))
+        journal.hold(f"ocpp16.{row.identity}", row, lambda identity=row.identity: lost.append(identity))
     taken.connect("ocpp16.newer", "10.0.0.1")
     before = timezone.now() + timedelta(seconds=10)
     ChargePoint.objects.update(online_until=before)
@@ -263,7 +263,7 @@ async def test_renews_leases_and_tells_who_lost_theirs(journal: Journal, make_ch
 async def test_renews_no_lease_of_a_socket_that_was_released(journal: Journal, charge_point: Any) -> None:
     charge_point.connect("ocpp16.x", "10.0.0.1")
     before = ChargePoint.objects.get().online_until
-    journal.hold("ocpp16.x", "Accepted", lambda: None)
+    journal.hold("ocpp16.x", charge_point, lambda: None)
     journal.release("ocpp16.x")
     await journal._renew()
     assert ChargePoint.objects.get().online_until == before

@@ -130,6 +130,7 @@ def test_renews_the_lease_of_its_own_sockets_only(make_charge_point: Any) -> Non
     mine.connect("ocpp16.mine", "127.0.0.1")
     lost.connect("ocpp16.other", "127.0.0.1")
     ChargePoint.objects.update(online_until=timezone.now() - timedelta(seconds=1))
-    assert ChargePoint.objects.renew_leases(["ocpp16.mine", "ocpp16.was"]) == {"ocpp16.mine": "Accepted"}
+    renewed = ChargePoint.objects.renew_leases({"ocpp16.mine": mine.pk, "ocpp16.was": lost.pk})
+    assert renewed == {"ocpp16.mine": "Accepted"}
     assert ChargePoint.objects.get(pk=mine.pk).is_online
     assert not ChargePoint.objects.get(pk=lost.pk).is_online

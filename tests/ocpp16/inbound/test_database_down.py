@@ -99,7 +99,7 @@ def accepted(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket
     """Of a charge point that was accepted when the database was there, a moment ago."""
     monkeypatch.setattr(journal, "_looked_at", time.monotonic())
     socket.consumer.channel_name = "ocpp16.accepted"
-    journal.hold("ocpp16.accepted", "Accepted", lambda: None)
+    journal.hold("ocpp16.accepted", socket.consumer.charge_point, lambda: None)
     yield socket
     journal.release("ocpp16.accepted")
 
