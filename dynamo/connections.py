@@ -1,4 +1,4 @@
-"""Connections of the server as Twisted makes them, but for when they write, and watched by the kernel."""
+"""Connections of the server as Twisted makes them, but for how they read and when they write, watched by the kernel."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ def watch(connection: socket.socket) -> None:
 
 
 class EagerConnection(Server):
-    """Gives the kernel at once what it takes.
+    """Reads without ado, and gives the kernel at once what it takes.
 
-    Twisted puts all off until the next turn of the loop, and has the kernel watch the socket for that and no longer
-    watch it afterwards: three calls of the system for each answer instead of one.
+    Twisted makes a context of its log for each read, of which nobody writes there. It puts writing off until the next
+    turn of the loop, and has the kernel watch the socket for that and no longer watch it afterwards: three calls of the
+    system for each answer instead of one.
     """
 
     gathered: list[bytes] | None = None
+
+    def startReading(self) -> None:  # noqa: N802  Twisted's name
+        super().startReading()
+        # In place of what it has just had the loop call, which calls the same in that context.
+        self.reactor._asyncioEventloop.add_reader(self.fileno(), self.reactor._readOrWrite, self, True)
 
     def write(self, data: bytes) -> None:
         if self.gathered is not None:

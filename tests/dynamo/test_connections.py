@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,10 +16,19 @@ pytestmark = pytest.mark.without_services
 
 
 class Loop:
-    """What a connection asks of Twisted's reactor: to be told when the kernel takes more."""
+    """What a connection asks of Twisted's reactor and its loop: to be told when the kernel has or takes more."""
 
     def __init__(self) -> None:
         self.watched = False
+        self._asyncioEventloop = self
+        self.read: Callable[[], None] = lambda: None
+
+    def add_reader(self, descriptor: int, read: Callable[..., None], *whose: Any) -> None:
+        self.read = partial(read, *whose)
+
+    def _readOrWrite(self, connection: Any, is_read: bool) -> None:
+        assert is_read
+        connection.doRead()
 
     def addReader(self, connection: Any) -> None:
         pass
@@ -63,6 +73,14 @@ def pair() -> Iterator[Pair]:
         ours.setblocking(False)
         theirs.setblocking(False)
         yield Pair(ours, theirs)
+
+
+def test_reads_what_the_loop_has_for_it(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bytes] = []
+    monkeypatch.setattr(pair.connection.protocol, "dataReceived", taken.append)
+    pair.theirs.send(b"call")
+    pair.loop.read()
+    assert taken == [b"call"]
 
 
 def test_writes_without_the_loop(pair: Pair) -> None:
