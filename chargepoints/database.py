@@ -177,8 +177,12 @@ def insert_rows(rows: Sequence[models.Model], names: Sequence[str]) -> None:
     insert(type(rows[0]), [field.column for field in fields], values)
 
 
-def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any]) -> None:
-    """Insert many rows of plain values at a third of what the ORM's bulk_create takes."""
+def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any], types: Sequence[str] = ()) -> None:
+    """Insert many rows of plain values at a third of what the ORM's bulk_create takes.
+
+    PostgreSQL is sent them as text, or as its binary values of `types`, which takes a quarter: every number must be
+    known to fit its type then, for a greater one would become another.
+    """
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     target = f"{connection.ops.quote_name(model._meta.db_table)} ({quoted})"
     row_places = f"({places(columns)})"
@@ -191,7 +195,9 @@ def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any]) -
             values = [value for row in rows for value in row]
             cursor.execute(f"INSERT INTO {target} VALUES {', '.join([row_places] * len(rows))}", values)  # noqa: S608
             return
-        with cursor.copy(f"COPY {target} FROM STDIN") as copy:
+        with cursor.copy(f"COPY {target} FROM STDIN {'(FORMAT BINARY)' if types else ''}") as copy:
+            if types:
+                copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
 

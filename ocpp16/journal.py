@@ -53,6 +53,10 @@ class Entry(NamedTuple):
     at: datetime
 
 
+# PostgreSQL's, of the fields in their order.
+ENTRY_TYPES = ("int8", "text", "int2", "text", "text", "text", "timestamptz")
+
+
 class Held(NamedTuple):
     """A socket of this process: whom it speaks for, and what to call when it does so no more."""
 
@@ -87,7 +91,7 @@ class Notes:
         with transaction.atomic():
             self.forget_deleted()
             if self.messages:
-                insert(Message, Entry._fields, adapted(self.messages))
+                insert(Message, Entry._fields, adapted(self.messages), ENTRY_TYPES)
             if self.alive:
                 ChargePoint.objects.record_life(self.alive)
             now = timezone.now()
