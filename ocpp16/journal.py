@@ -241,7 +241,7 @@ class Journal:
         """
         sockets, count, began = list(self._sockets.items()), 0, time.monotonic()
         for start in range(0, len(sockets), CHUNK):
-            chunk = {name: held.charge_point_id for name, held in sockets[start : start + CHUNK]}
+            chunk = {name: socket.charge_point_id for name, socket in sockets[start : start + CHUNK]}
             try:
                 owned = await in_database(owning, chunk, threads=upkeep_thread)
                 if start + CHUNK >= len(sockets):
