@@ -195,7 +195,9 @@ def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any], t
             values = [value for row in rows for value in row]
             cursor.execute(f"INSERT INTO {target} VALUES {', '.join([row_places] * len(rows))}", values)  # noqa: S608
             return
-        with cursor.copy(f"COPY {target} FROM STDIN {'(FORMAT BINARY)' if types else ''}") as copy:
+        # Django's cursor passes `copy` on as it is, and what fails in it would be no error of Django's.
+        statement = f"COPY {target} FROM STDIN {'(FORMAT BINARY)' if types else ''}"
+        with connection.wrap_database_errors, cursor.copy(statement) as copy:
             if types:
                 copy.set_types(types)
             for row in rows:

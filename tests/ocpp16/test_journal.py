@@ -60,6 +60,26 @@ async def test_writes_messages_in_their_order(journal: Journal, charge_point: An
     assert frames == [f"[{number}]" for number in range(1200)]
 
 
+async def test_writes_every_column_as_it_was_noted(journal: Journal, charge_point: Any) -> None:
+    text, at = '["\\n", "\ttab", "back\\slash", "ü", "€"]\n', timezone.now()
+    received = (charge_point.pk, Message.Direction.RECEIVED, Message.Kind.CALL, "19223201", "Heartbeat", text, at)
+    sent = (charge_point.pk, Message.Direction.SENT, Message.Kind.CALL_ERROR, "", "", "[]", at - timedelta(days=1))
+    journal._notes.messages.extend(Entry(*values) for values in [received, sent] * 3)
+    await journal.flush()
+    assert [*Message.objects.order_by("id").values_list(*Entry._fields)] == [received, sent] * 3
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite takes text of any length")
+async def test_goes_on_when_the_database_refuses_what_many_said(journal: Journal, charge_point: Any) -> None:
+    journal._notes.messages.extend(
+        Entry(charge_point.pk, "in", 2, "1", "x" * 50, "[]", timezone.now()) for _ in range(5)
+    )
+    assert await journal.flush()
+    journal.message(charge_point.pk, "in", 2, "[]")
+    assert await journal.flush()
+    assert Message.objects.count() == 1
+
+
 async def test_writes_nothing_twice(journal: Journal, charge_point: Any) -> None:
     journal.message(charge_point.pk, "in", 2, "[]")
     await journal.flush()
