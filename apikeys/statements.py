@@ -63,6 +63,10 @@ def _listed(values: list[Any]) -> Any:
     return values if connection.vendor == "postgresql" else json.dumps(values)
 
 
+# What `lined` makes, as rows.
+LINES = {"postgresql": "string_to_table(%s, E'\\n')", "sqlite": "(SELECT value FROM json_each(%s))"}
+
+
 def lined(texts: Sequence[str]) -> str:
     """Texts without line breaks as one parameter: lines in PostgreSQL, a JSON array in SQLite."""
     return "\n".join(texts) if connection.vendor == "postgresql" else json.dumps(texts)

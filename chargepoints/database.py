@@ -52,7 +52,7 @@ WORTH_COPYING = 5
 # How long a small batch may wait for the one before it.
 PATIENCE_SECONDS = 0.05
 # Those who are answered together ask again together: after a batch of so many, what comes meanwhile is gathered for so
-# long. One batch of them all takes a quarter less than two that take turns, and who asks alone is not held up.
+# long. One batch of them all takes a quarter less than two that take turns. Who asks while no others do is not held up.
 CROWD, GATHER_SECONDS = 4, 0.005
 
 

@@ -30,7 +30,6 @@ CONVERSING = """
 NAMED_TO_COMMAND = "SELECT {columns} FROM chargepoints_chargepoint AS charge_point WHERE identity {among}"
 # In one order everywhere, so that nobody who locks them waits for who waits for it.
 HOLD = "SELECT id FROM chargepoints_chargepoint WHERE id {among} ORDER BY id {lock}"
-LINES = {"postgresql": "string_to_table(%s, E'\\n')", "sqlite": "(SELECT value FROM json_each(%s))"}
 # Most sockets are those of accepted charge points: to tell the others takes a third of telling all. The accepted are
 # looked up by primary key: to join their channels, PostgreSQL would read the whole fleet for every few hundred.
 NOT_ACCEPTED = """

@@ -24,8 +24,8 @@ def watch(connection: socket.socket) -> None:
 class EagerConnection(Server):
     """Reads without ado, and gives the kernel at once what it takes.
 
-    Twisted makes a context of its log for each read, of which nobody writes there. It puts writing off until the next
-    turn of the loop, and has the kernel watch the socket for that and no longer watch it afterwards: three calls of the
+    Twisted wraps each read in a context for its log, to which nobody writes. It puts writing off until the next turn of
+    the loop, and has the kernel watch the socket for that and no longer watch it afterwards: three calls of the
     system for each answer instead of one.
     """
 

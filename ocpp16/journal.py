@@ -19,7 +19,7 @@ from apikeys import clock
 from chargepoints.database import in_database, insert, upkeep_thread
 from chargepoints.models import ChargePoint, ConformanceFinding
 from chargepoints.models.charge_point import RegistrationStatus
-from chargepoints.models.lease import LEASE
+from chargepoints.models.lease import LEASE, Sockets
 from chargepoints.tasks import tick
 
 from . import metrics
@@ -233,7 +233,7 @@ class Journal:
         metrics.leases.labels("renewed").inc(renewed or 0)
         return renewed is not None
 
-    async def _close_lost(self, owning: Callable[[dict[str, int]], dict[str, str]]) -> int | None:
+    async def _close_lost(self, owning: Callable[[Sockets], dict[str, str]]) -> int | None:
         """Close each socket that owns its charge point no more; returns how many do, None if the database refused.
 
         The socket that took it over should have told, but its process may have died before. Learned with it is what
@@ -251,10 +251,10 @@ class Journal:
                 logger.warning("Nobody knows which sockets own their charge point: %s", error)
                 return None
             count += len(owned)
-            held = [name for name in chunk if name in self._sockets]  # the others have left meanwhile
-            for name in held:
+            present = [name for name in chunk if name in self._sockets]  # the others have left meanwhile
+            for name in present:
                 self._note_status(name, owned.get(name))
-            lost = [self._sockets[name] for name in held if name not in owned]
+            lost = [self._sockets[name] for name in present if name not in owned]
             metrics.leases.labels("lost").inc(len(lost))
             for socket in lost:
                 socket.when_lost()

@@ -11,11 +11,11 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apikeys.querysets import OrganizationQuerySet
-from apikeys.statements import among, lined, prepared
+from apikeys.statements import LINES, among, lined, prepared
 
 from ..database import update
 from ..lookups import IsAmong
-from ..statements import HOLD, LINES, NOT_ACCEPTED
+from ..statements import HOLD, NOT_ACCEPTED
 from . import happened
 from .event import OutboxEvent
 
@@ -132,10 +132,9 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
     def owning(self, sockets: Sockets) -> dict[str, str]:
         """Those of these sockets that still own their charge point, with its registration status."""
         one_of, named = among([*sockets.values()])
+        statement = NOT_ACCEPTED.format(lines=LINES[connection.vendor], among=one_of)
         with prepared() as cursor:
-            cursor.execute(
-                NOT_ACCEPTED.format(lines=LINES[connection.vendor], among=one_of), [lined([*sockets]), named]
-            )
+            cursor.execute(statement, [lined([*sockets]), named])
             others = {name for (name,) in cursor.fetchall()}
         owning = {name: "Accepted" for name in sockets if name not in others}
         if others:
