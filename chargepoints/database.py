@@ -51,8 +51,8 @@ async def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], *a
 WORTH_COPYING = 5
 # How long a small batch may wait for the one before it.
 PATIENCE_SECONDS = 0.05
-# Those who are answered together ask again together: after a batch of so many, what comes meanwhile is gathered for so
-# long. One batch of them all takes a quarter less than two that take turns. Who asks while no others do is not held up.
+# Those who are answered together ask again together: after a batch of so many, the next waits for them all, but no
+# longer than that. One batch of them all takes a quarter less than two that take turns.
 CROWD, GATHER_SECONDS = 4, 0.005
 
 
@@ -89,7 +89,7 @@ class Together(Generic[T]):
         self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._running: set[object] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._gathering_until = 0.0
+        self._awaited, self._gathering_until = 0, 0.0
         self._is_called = False
 
     def _begin_called(self) -> None:
@@ -100,9 +100,12 @@ class Together(Generic[T]):
         """Begin a batch; a small one not yet where there may soon be more."""
         if len(self._running) == self._threads._max_workers or not self._waiting:
             return
-        if len(self._waiting) < self._size // 2 and not is_late and (moment := self._better_at()) > 0:
+        if not is_late and (moment := self._better_at()) > 0:
             self._begin_at(moment)
             return
+        if self._timer is not None:
+            self._timer.cancel()  # it was for those who are taken now
+            self._timer = None
         batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
         token = object()
         self._running.add(token)
@@ -112,11 +115,13 @@ class Together(Generic[T]):
         self._begin()
 
     def _better_at(self) -> float:
-        """Until when a small batch had better wait; 0 where it had not."""
+        """Until when those who wait had better do so; 0 where they are many, or no more are awaited."""
+        if len(self._waiting) >= self._size // 2:
+            return 0
         now = asyncio.get_running_loop().time()
         if self._running:
             return now + PATIENCE_SECONDS  # its end begins the next
-        return self._gathering_until if self._gathering_until > now else 0
+        return self._gathering_until if self._gathering_until > now and len(self._waiting) < self._awaited else 0
 
     def _begin_at(self, moment: float) -> None:
         def begin() -> None:
@@ -142,6 +147,7 @@ class Together(Generic[T]):
     def _end(self, token: object, batch: Batch[T], failure: BaseException | None) -> None:
         self._running.discard(token)
         if len(batch) >= CROWD:
+            self._awaited = len(batch) + len(self._waiting)
             self._gathering_until = asyncio.get_running_loop().time() + GATHER_SECONDS
         working.dec(len(batch))
         for _, done in batch:

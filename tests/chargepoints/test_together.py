@@ -60,15 +60,38 @@ async def test_gathers_those_who_come_after_a_crowd(monkeypatch: pytest.MonkeyPa
     assert work.batches == [["a", "b", "c", "d"], ["e", "f"]]
 
 
-async def test_lets_nobody_wait_who_came_after_a_few_or_with_many(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [8, 32])
+async def test_lets_nobody_wait_who_came_after_a_few_or_with_many(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Many are half of what a batch holds, or all who were there before."""
     monkeypatch.setattr(database, "GATHER_SECONDS", 10 * SECONDS)
-    work = Work(size=8)
+    work = Work(size=size)
 
     async with asyncio.timeout(SECONDS):
         for names in ("abc", "d", "efgh", "ijkl"):
             await asyncio.gather(*(work.together.do(name) for name in names))
 
     assert work.batches == [[*"abc"], [*"d"], [*"efgh"], [*"ijkl"]]
+
+
+async def test_waits_anew_when_those_who_were_waited_for_have_been_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer that is left from a batch before would begin this one beside another, small as it is."""
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 10 * SECONDS)
+    monkeypatch.setattr(database, "GATHER_SECONDS", 0.2)
+    work = Work(threads=2, size=8)
+    await asyncio.gather(*(work.together.do(name) for name in "abcd"))
+    early = asyncio.ensure_future(work.together.do("e"))
+    await asyncio.sleep(0.01)
+    work.gate.clear()
+
+    crowd = [asyncio.ensure_future(work.together.do(name)) for name in "fgh"]
+    await asyncio.sleep(0.01)
+    late = asyncio.ensure_future(work.together.do("i"))
+    await asyncio.sleep(0.4)
+    begun = [*work.batches]
+    work.gate.set()
+    await asyncio.gather(early, *crowd, late)
+
+    assert begun == [[*"abcd"], [*"efgh"]]
 
 
 async def test_begins_beside_a_batch_that_takes_long() -> None:
