@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from apikeys.models import ApiKey
 from apikeys.statements import among, prepared
@@ -46,6 +47,30 @@ def test_keeps_a_statement_until_a_transaction_fails() -> None:
 def test_keeps_the_plan_of_a_statement_for_one_of_its_rows() -> None:
     assert [count(number) for number in range(10)] == [0] * 10
     assert kept() == [5]
+
+
+@pytest.mark.django_db
+def test_gives_another_cursor_to_who_asks_within() -> None:
+    with prepared() as first:
+        first.execute("SELECT 1")
+        with prepared() as second:
+            second.execute("SELECT 2")
+            assert [first.fetchall(), second.fetchall()] == [[(1,)], [(2,)]]
+
+
+@pytest.mark.django_db
+def test_goes_on_after_a_statement_that_failed() -> None:
+    with pytest.raises(Error), transaction.atomic(), prepared() as cursor:
+        cursor.execute("SELECT * FROM nothing")
+    assert count(1) == 0
+
+
+@pytest.mark.django_db
+def test_tells_what_it_asks_where_queries_are_looked_at() -> None:
+    count(1)
+    with CaptureQueriesContext(connection) as queries:
+        count(1)
+    assert [query["sql"].startswith("SELECT count(*)") for query in queries] == [True]
 
 
 @pytest.mark.parametrize("identity", ["CP 1", 'CP,"{}\\', "CP-'%s", "Säule"])
