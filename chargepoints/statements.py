@@ -19,8 +19,10 @@ NOW_AS_TEXT = {
     "postgresql": "to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
 }
+# Whatever the transaction would have to wait for then fails it.
+LOSE_PATIENCE = "(SELECT set_config('lock_timeout', '300ms', TRUE))"
 CONVERSING = """
-    SELECT {now}, charge_point.id, charge_point.organization_id, charge_point.is_simulated,
+    SELECT {patience}, {now}, charge_point.id, charge_point.organization_id, charge_point.is_simulated,
         CAST(charge_point.registration_status AS text), charge_point.heartbeat_interval_override,
         organization.accept_unknown_id_tags, organization.heartbeat_interval
     FROM chargepoints_chargepoint AS charge_point

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification, SecurityEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
@@ -52,10 +52,8 @@ def handle(asked: list[Asked], *, patiently: bool = True) -> None:
     """
     batch, asked = Batch(), first_of_each(asked)
     with transaction.atomic():
-        if not patiently:
-            lose_patience()
         held = hold(asked, patiently)
-        known = ChargePoint.objects.conversing({each.charge_point_id for each in asked})
+        known = ChargePoint.objects.conversing({each.charge_point_id for each in asked}, patiently=patiently)
         free = [each for each in asked if each.call.action not in HOLDING or each.charge_point_id in held]
         readable = [(each, received) for each in free if (received := read(each, known, batch)) is not None]
         for each, received in readable:
@@ -75,13 +73,6 @@ def hold(asked: list[Asked], patiently: bool) -> set[int]:
     """Hold the charge points whose CALLs ask for it; returns those that are held."""
     holding = {each.charge_point_id for each in asked if each.call.action in HOLDING}
     return ChargePoint.objects.hold(holding, patiently=patiently)
-
-
-def lose_patience() -> None:
-    """Let whatever this transaction would have to wait for fail it, as one held row would hold up everybody."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '300ms'")
 
 
 def read(asked: Asked, known: dict[int, Any], batch: Batch) -> Received | None:

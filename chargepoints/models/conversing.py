@@ -12,7 +12,7 @@ from django.db.models.base import ModelState
 from apikeys.models import Organization
 from apikeys.statements import among, prepared
 
-from ..statements import CONVERSING, NOW_AS_TEXT
+from ..statements import CONVERSING, LOSE_PATIENCE, NOW_AS_TEXT
 from .lease import LeaseQuerySet
 
 if TYPE_CHECKING:
@@ -24,17 +24,23 @@ OF_ORGANIZATION = ("id", "accept_unknown_id_tags", "heartbeat_interval")
 
 
 class ConversingQuerySet(LeaseQuerySet):
-    def conversing(self, pks: Collection[int]) -> dict[int, ChargePoint]:
-        """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock."""
+    def conversing(self, pks: Collection[int], *, patiently: bool = True) -> dict[int, ChargePoint]:
+        """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock.
+
+        Without patience, what this transaction would have to wait for fails it from now on: one held row would hold up
+        everybody.
+        """
         if not pks:
             return {}
         one_of, named = among(pks)
+        patience = "NULL" if patiently or connection.vendor != "postgresql" else LOSE_PATIENCE
         with prepared() as cursor:
-            cursor.execute(CONVERSING.format(now=NOW_AS_TEXT[connection.vendor], among=one_of), [named])
+            now = NOW_AS_TEXT[connection.vendor]
+            cursor.execute(CONVERSING.format(patience=patience, now=now, among=one_of), [named])
             rows = cursor.fetchall()
-        asked_at = datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC) if rows else None
+        asked_at = datetime.fromisoformat(rows[0][1]).replace(tzinfo=UTC) if rows else None
         organizations: dict[int, Organization] = {}
-        found = {pk: self._conversing(pk, told, organizations) for _, pk, *told in rows}
+        found = {pk: self._conversing(pk, told, organizations) for _, _, pk, *told in rows}
         for charge_point in found.values():
             charge_point.asked_at = asked_at  # type: ignore[attr-defined]
         return found
