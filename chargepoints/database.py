@@ -186,8 +186,8 @@ def insert_rows(rows: Sequence[models.Model], names: Sequence[str]) -> None:
 def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any], types: Sequence[str] = ()) -> None:
     """Insert many rows of plain values at a third of what the ORM's bulk_create takes.
 
-    PostgreSQL is sent them as text, or as its binary values of `types`, which takes a quarter: every number must be
-    known to fit its type then, for a greater one would become another.
+    PostgreSQL is sent them as text, or as its binary values of `types`, which takes the driver a quarter of the time:
+    every number must be known to fit its type then, for a greater one would become another.
     """
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     target = f"{connection.ops.quote_name(model._meta.db_table)} ({quoted})"
