@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.protocol import Protocol
 
 from dynamo.connections import EagerConnection
@@ -48,10 +50,14 @@ class Loop:
 
 class Pair:
     def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
-        self.theirs, self.loop = theirs, Loop()
+        self.ours, self.theirs, self.loop = ours, theirs, Loop()
+        self.connection = self.connect(self.loop)
+
+    def connect(self, reactor: Any) -> EagerConnection:
         protocol: Any = Protocol()
-        self.connection = EagerConnection(ours, protocol, ("127.0.0.1", 1), None, 0, self.loop)
-        protocol.makeConnection(self.connection)
+        connection = EagerConnection(self.ours, protocol, ("127.0.0.1", 1), None, 0, reactor)
+        protocol.makeConnection(connection)
+        return connection
 
     def read(self) -> bytes:
         """All that has arrived."""
@@ -73,6 +79,21 @@ def pair() -> Iterator[Pair]:
         ours.setblocking(False)
         theirs.setblocking(False)
         yield Pair(ours, theirs)
+
+
+async def test_reads_until_it_pauses_and_when_it_goes_on(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reactor that the server runs on, which is to know what it watches."""
+    connection = pair.connect(AsyncioSelectorReactor(asyncio.get_running_loop()))
+    taken: list[bytes] = []
+    monkeypatch.setattr(connection.protocol, "dataReceived", taken.append)
+    states = []
+    for change in (connection.resumeProducing, connection.pauseProducing, connection.resumeProducing):
+        change()
+        pair.theirs.send(b"x")
+        await asyncio.sleep(0.05)
+        states.append(len(b"".join(taken)))
+    assert states == [1, 1, 3]
+    connection.stopReading()
 
 
 def test_reads_what_the_loop_has_for_it(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
