@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,8 @@ from django.db import Error, close_old_connections, connection, connections, mod
 from prometheus_client import Counter, Gauge, Histogram
 
 from apikeys.statements import places
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -56,7 +59,9 @@ PATIENCE_SECONDS = 0.05
 CROWD, GATHER_SECONDS = 4, 0.005
 
 
-Batch = list[tuple[T, asyncio.Future[None]]]
+# What is called when the work is done, with why it failed, if it did.
+Then = Callable[[BaseException | None], None]
+Batch = list[tuple[T, Then]]
 
 
 class Together(Generic[T]):
@@ -72,21 +77,25 @@ class Together(Generic[T]):
 
     async def do(self, member: T) -> None:
         """Have the work done for it, with all that the same turn of the loop brings, or later."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ask(member, partial(_settle, done))
+        await done
+
+    def ask(self, member: T, then: Then) -> None:
+        """The same for who need not wait for it, which takes a task less."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._start_anew(loop)
-        done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((member, done))
+        self._waiting.append((member, then))
         working.inc()
         if not self._is_called:
             self._is_called = True
             loop.call_soon(self._begin_called)
-        await done
 
     def _start_anew(self, loop: asyncio.AbstractEventLoop) -> None:
         """Forget the loop before this one: what it has left waits for nothing, and does not end here."""
         self._loop = loop
-        self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[T, Then]] = deque()
         self._running: set[object] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._awaited, self._gathering_until = 0, 0.0
@@ -150,10 +159,17 @@ class Together(Generic[T]):
             self._awaited = len(batch) + len(self._waiting)
             self._gathering_until = asyncio.get_running_loop().time() + GATHER_SECONDS
         working.dec(len(batch))
-        for _, done in batch:
-            if not done.done():  # nobody waits any more
-                done.set_exception(failure) if failure is not None else done.set_result(None)
         self._begin()
+        for _, then in batch:
+            try:
+                then(failure)
+            except Exception:
+                logger.exception("What was done cannot be told")
+
+
+def _settle(done: asyncio.Future[None], failure: BaseException | None) -> None:
+    if not done.done():  # else nobody waits any more
+        done.set_exception(failure) if failure is not None else done.set_result(None)
 
 
 # Begun so on SQLite, a transaction holds up no writer; `atomic` would.

@@ -88,7 +88,7 @@ class Server(daphne.server.Server):
             scheme = "wss" if getattr(protocol, "client_scheme", "") in ("https", "wss") else "ws"
             raw_path = protocol.http_request_uri.split("?")[0].encode()
             scope |= {"raw_path": raw_path, "scheme": scheme}
-            scope["extensions"] = {"websocket.http.response": {}}
+            scope["extensions"] = {"websocket.http.response": {}, "dynamo.text": {"write": protocol.serverSend}}
         if protocol not in self.connections:  # it hung up meanwhile
             return None
         inbox = Inbox(getattr(protocol, "taken", None))
@@ -118,9 +118,6 @@ class Server(daphne.server.Server):
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Write an answer no faster than its peer reads it: a long list would gather in memory."""
-        if message["type"] == "websocket.send" and protocol.state == protocol.STATE_OPEN:
-            protocol.serverSend(message["text"])  # most of all that is ever said, and nothing in it to make sure of
-            return
         await super().handle_reply(protocol, message)
         if message.get("more_body") and protocol.channel is not None:
             await protocol.channel.drain()

@@ -15,9 +15,10 @@ from chargepoints.models import ChargePoint
 from . import frames, handlers, metrics
 from .deliveries import deliveries
 from .exchange import Exchange
+from .handlers import Asked, Outcome
 from .handshake import SUBPROTOCOL, Knock
 from .journal import journal
-from .log_fields import bound
+from .log_fields import context
 from .models import Message
 from .payloads import InvalidPayload
 from .porter import Registration, porter
@@ -40,6 +41,9 @@ MALFORMED_SECONDS = 60
 Inbound = frames.Call | frames.CallResult | frames.CallError
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+Write = Callable[[str], None]
+# Of a CALL: what makes it the same as another.
+Key = tuple[str, str, int]
 
 _connected: set[ChargePointConsumer] = set()
 metrics.watch(_connected)
@@ -48,19 +52,21 @@ metrics.watch(_connected)
 class ChargePointConsumer:
     """Answers the CALLs of one socket in their order, and sends ours one at a time.
 
-    The two directions never wait for each other: reading, answering and sending are duties of their own, which a
-    consumer that dispatches one event after another could not have. An idle socket has only the first.
+    The two directions never wait for each other: reading and sending are duties of their own, which a consumer that
+    dispatches one event after another could not have, and an answer is sent by whoever has it. An idle socket has only
+    the first duty. `write` sends a text frame at once.
     """
 
-    def __init__(self, charge_point: ChargePoint, knock: Knock, receive: Receive, send: Send) -> None:
+    def __init__(self, charge_point: ChargePoint, knock: Knock, receive: Receive, send: Send, write: Write) -> None:
         self.charge_point, self.knock = charge_point, knock
-        self.receive, self.send = receive, send
+        self.receive, self.send, self.write = receive, send, write
         self.channel_name = ""
         self.commands = CommandSender(charge_point, self.send_text, self.begin)
         self.inbound: list[Inbound] = []
         self.held = 0
-        self.answering: asyncio.Task[None] | None = None
-        self.answers: dict[tuple[str, str, int], str] = {}
+        self.is_dealing = False  # with a frame that is no longer among them
+        self.all_dealt_with: asyncio.Future[None] | None = None
+        self.answers: dict[Key, str] = {}
         self.told_at_once = (0, 0)  # how many, in which second
         self.malformed: list[float] = []
         self.duties: set[asyncio.Task[None]] = set()
@@ -97,8 +103,11 @@ class ChargePointConsumer:
     def ended(self, task: asyncio.Task[None]) -> None:
         self.duties.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("The socket of %s failed", self.charge_point, exc_info=error)
-            self.begin(self.close(1011, "internal error"))
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        logger.error("The socket of %s failed", self.charge_point, exc_info=error)
+        self.begin(self.close(1011, "internal error"))
 
     async def serve(self) -> None:
         """Converse until the socket closes, then end what cannot go on."""
@@ -123,6 +132,7 @@ class ChargePointConsumer:
             logger.warning("%s stays registered until its lease ends: %s", self.charge_point, error)
         await self.commands.close()
         Exchange.of_this_loop().close(self.channel_name)
+        await self.dealt_with_all()
         if self.duties:
             await asyncio.wait(self.duties)
 
@@ -147,7 +157,7 @@ class ChargePointConsumer:
             return await self.refuse_malformed(text, malformed)
         if isinstance(frame, frames.Call):
             self.log(Message.Direction.RECEIVED, frames.CALL, text, frame.message_id, frame.action)
-            if self.answering is not None or not await self.tell_time(frame):
+            if self.is_dealing or not await self.tell_time(frame):
                 await self.queue(frame, len(text))
         elif frame is not None:
             kind = frames.CALL_RESULT if isinstance(frame, frames.CallResult) else frames.CALL_ERROR
@@ -165,8 +175,7 @@ class ChargePointConsumer:
         if moment is None or not self.may_tell_at_once(moment.second):
             return False
         text = frames.call_result(call.message_id, handlers.time_told(moment))
-        await self.send_text(text, frames.CALL_RESULT, call.message_id, call.action)
-        metrics.answered(call, text)
+        self.reply(call, text)
         self.commands.triggered.discard(call.action)
         await asyncio.sleep(0)  # of a flood, too, one at a time
         return True
@@ -179,17 +188,48 @@ class ChargePointConsumer:
 
     async def queue(self, frame: Inbound, length: int) -> None:
         """Have a frame dealt with in its turn; wait until all are dealt with where they have become too many."""
-        if self.answering is not None and (len(self.inbound) >= MAXIMUM_INBOUND or self.held + length > MAXIMUM_HELD):
-            await asyncio.wait([self.answering])
+        if len(self.inbound) >= MAXIMUM_INBOUND or self.held + length > MAXIMUM_HELD:
+            await self.dealt_with_all()
         self.held += length
         self.inbound.append(frame)
-        if self.answering is None:
-            self.answering = self.begin(self.answer_calls())
+        self.go_on()
+        if not self.is_dealing:
+            await asyncio.sleep(0)  # of a flood of what is known already, too, one at a time
+
+    def go_on(self) -> None:
+        """Deal with what waits, strictly in the order of its arrival, as far as that has its end at once."""
+        while self.inbound and not self.is_dealing:
+            self.is_dealing = not self.deal_with(self.inbound.pop(0))
+        if not self.is_dealing:
+            self.held = 0
+            if self.all_dealt_with is not None:
+                self.all_dealt_with.set_result(None)
+                self.all_dealt_with = None
+
+    def deal_with(self, frame: Inbound) -> bool:
+        """Whether the frame is dealt with; `dealt` follows where it is not yet."""
+        if isinstance(frame, frames.Call):
+            return self.answer(frame)
+        said = context(charge_point=str(self.charge_point), message_id=frame.message_id)
+        said.run(self.begin, self.complete_late(frame))
+        return False
+
+    def dealt(self) -> None:
+        self.is_dealing = False
+        self.go_on()
+
+    async def dealt_with_all(self) -> None:
+        """Wait until nothing waits."""
+        if not self.is_dealing:
+            return
+        if self.all_dealt_with is None:
+            self.all_dealt_with = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self.all_dealt_with])
 
     async def refuse_malformed(self, text: str, malformed: frames.Malformed) -> bool:
         metrics.malformed.inc()
         self.log(Message.Direction.RECEIVED, 0, text)
-        await self.send_text(frames.call_error(frames.NO_MESSAGE_ID, malformed.code), frames.CALL_ERROR)
+        self.send_text(frames.call_error(frames.NO_MESSAGE_ID, malformed.code), frames.CALL_ERROR)
         now = asyncio.get_running_loop().time()
         self.malformed = [*self.malformed[1 - MALFORMED_LIMIT :], now]
         if len(self.malformed) < MALFORMED_LIMIT or now - self.malformed[0] > MALFORMED_SECONDS:
@@ -197,64 +237,72 @@ class ChargePointConsumer:
         await self.close(1008, "too many malformed frames")
         return False
 
-    async def answer_calls(self) -> None:
-        """Answer CALLs strictly in the order of their arrival, until none waits."""
+    async def complete_late(self, frame: frames.CallResult | frames.CallError) -> None:
         try:
-            while self.inbound:
-                await self.deal_with(self.inbound.pop(0))
-        finally:
-            self.answering, self.held = None, 0
-
-    async def deal_with(self, frame: Inbound) -> None:
-        if isinstance(frame, frames.Call):
-            with bound(message_id=frame.message_id, action=frame.action):
-                await self.answer(frame)
-        else:
             await self.commands.complete_late(frame)
+        finally:
+            self.dealt()
 
-    async def answer(self, call: frames.Call) -> None:
-        key = (call.message_id, call.action, call.mark)
-        text = known = self.answers.get(key)
-        if text is None:
-            text = await self.handle(call)
-            if text is None:
-                metrics.answered(call, None)
-                return
-            # A refusal had no effect, and its reason may pass; nor has what says nothing, as Heartbeats do.
-            if call.payload and text.startswith(f"[{frames.CALL_RESULT}"):
-                self.remember(key, text)
-        await self.send_text(text, int(text[1]), call.message_id, call.action)
-        metrics.answered(call, text, repeated=known is not None)
+    def answer(self, call: frames.Call) -> bool:
+        """Whether the CALL is answered; `conclude` does it where that takes the database."""
+        known = self.answers.get(key_of(call))
+        if known is not None:
+            self.reply(call, known, repeated=True)
+            return True
+        if call.fault is not None:
+            self.reply(call, refusal(call, call.fault))
+            return True
+        if call.action in handlers.BILLING:
+            self.commands.commit()
+        said = context(charge_point=str(self.charge_point), message_id=call.message_id, action=call.action)
+        writer.ask(Asked(self.charge_point.pk, call, self.commands.triggered, said), self.conclude)
+        return False
+
+    def conclude(self, asked: Asked) -> None:
+        """Answer a CALL that has its outcome, and go on to the next."""
+        try:
+            self.tell_outcome(asked.call, asked.outcome)
+        except Exception as error:
+            self.fail(error)
         self.commands.committed()
+        self.dealt()
 
-    def remember(self, key: tuple[str, str, int], text: str) -> None:
+    def tell_outcome(self, call: frames.Call, outcome: Outcome | None) -> None:
+        text = self.answer_of(call, outcome)
+        if text is None:
+            metrics.answered(call, None)
+            return
+        # A refusal had no effect, and its reason may pass; nor has what says nothing, as Heartbeats do.
+        if call.payload and isinstance(outcome, tuple):
+            self.remember(key_of(call), text)
+        self.reply(call, text)
+
+    def answer_of(self, call: frames.Call, outcome: Outcome | None) -> str | None:
+        """The answer to a CALL, its effects committed; None where only silence makes the peer repeat it."""
+        if isinstance(outcome, tuple):
+            payload, findings = outcome
+            for kind, detail in findings.items():
+                journal.finding(self.charge_point.pk, kind, detail)
+            return frames.call_result(call.message_id, payload)
+        if isinstance(outcome, InvalidPayload):
+            return refusal(call, outcome)
+        if isinstance(outcome, Error):
+            logger.warning("%s %s of %s: %s", call.action, call.message_id, self.charge_point, outcome)
+            if call.action in handlers.BILLING:
+                return None
+        else:
+            logger.error("%s %s of %s", call.action, call.message_id, self.charge_point, exc_info=outcome)
+        return frames.call_error(call.message_id, "InternalError", "The server could not process this message.")
+
+    def reply(self, call: frames.Call, text: str, *, repeated: bool = False) -> None:
+        self.send_text(text, int(text[1]), call.message_id, call.action)
+        metrics.answered(call, text, repeated=repeated)
+
+    def remember(self, key: Key, text: str) -> None:
         """Keep the answer: the same CALL again on this socket gets it again, and has its effect once."""
         self.answers[key] = text
         if len(self.answers) > REMEMBERED_ANSWERS:
             del self.answers[next(iter(self.answers))]  # the oldest
-
-    async def handle(self, call: frames.Call) -> str | None:
-        """The answer to a CALL, its effects committed; None where only silence makes the peer repeat it."""
-        is_billing = call.action in handlers.BILLING
-        if is_billing:
-            self.commands.commit()
-        try:
-            if call.fault is not None:
-                raise call.fault
-            payload, findings = await writer.handle(self.charge_point.pk, call, self.commands.triggered)
-            for kind, detail in findings.items():
-                journal.finding(self.charge_point.pk, kind, detail)
-            return frames.call_result(call.message_id, payload)
-        except InvalidPayload as invalid:
-            return frames.call_error(call.message_id, invalid.code, invalid.description)
-        except Error as error:
-            logger.warning("%s %s of %s: %s", call.action, call.message_id, self.charge_point, error)
-            if is_billing:
-                self.commands.committed()
-                return None
-        except Exception:
-            logger.exception("%s %s of %s", call.action, call.message_id, self.charge_point)
-        return frames.call_error(call.message_id, "InternalError", "The server could not process this message.")
 
     def take(self, event: dict[str, str]) -> None:
         """Do what an event of another socket or caller asks for."""
@@ -272,10 +320,18 @@ class ChargePointConsumer:
             metrics.closed.labels(reason).inc()
             await self.send({"type": "websocket.close", "code": code, "reason": reason})
 
-    async def send_text(self, text: str, kind: int, message_id: str = "", action: str = "", logged: str = "") -> None:
+    def send_text(self, text: str, kind: int, message_id: str = "", action: str = "", logged: str = "") -> None:
         """Send a frame and log it, as `logged` where the log must not hold all of it."""
         self.log(Message.Direction.SENT, kind, logged or text, message_id, action)
-        await self.send({"type": "websocket.send", "text": text})
+        self.write(text)
 
     def log(self, direction: str, kind: int, text: str, message_id: str = "", action: str = "") -> None:
         journal.message(self.charge_point.pk, direction, kind, text, message_id=message_id, action=action[:40])
+
+
+def key_of(call: frames.Call) -> Key:
+    return call.message_id, call.action, call.mark
+
+
+def refusal(call: frames.Call, invalid: InvalidPayload) -> str:
+    return frames.call_error(call.message_id, invalid.code, invalid.description)

@@ -24,12 +24,13 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 async def charge_point_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """The ASGI application of every WebSocket."""
+    """The ASGI application of every WebSocket; its server offers `dynamo.text`, to write frames from callbacks."""
     await receive()  # websocket.connect
     journal.start()
     knock = Knock.of(scope)
     try:
-        consumer = ChargePointConsumer(await porter.admit(knock), knock, receive, send)
+        row = await porter.admit(knock)
+        consumer = ChargePointConsumer(row, knock, receive, send, scope["extensions"]["dynamo.text"]["write"])
         with bound(charge_point=str(consumer.charge_point)):
             await consumer.connect()
     except ChargePoint.DoesNotExist:  # deleted while it knocked

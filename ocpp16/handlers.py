@@ -29,7 +29,7 @@ BILLING = frozenset({"StartTransaction", "StopTransaction"})
 HOLDING = frozenset({"BootNotification", "StartTransaction"})
 
 # The payload of a CALLRESULT and the findings {kind: detail}, or what prevented it.
-Outcome = tuple[dict[str, Any], dict[str, str]] | Exception
+Outcome = tuple[dict[str, Any], dict[str, str]] | BaseException
 
 
 @dataclass(eq=False)

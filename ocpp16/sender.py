@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -41,7 +41,7 @@ in_commands_thread = partial(in_database, threads=THREADS)
 claims = Together(Command.objects.claim_all, THREADS, BATCH)
 answers = Together(outcomes.complete_all, THREADS, BATCH)
 
-Write = Callable[[str, int, str, str, str], Awaitable[None]]
+Write = Callable[[str, int, str, str, str], None]
 Begin = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
@@ -132,7 +132,7 @@ class CommandSender:
         self.triggered |= outcomes.asks_for(command)
         waiting.sent_at = asyncio.get_running_loop().time()
         self.outgoing.sent(waiting.sent_at)
-        await self.write(text, frames.CALL, *call, logged)
+        self.write(text, frames.CALL, *call, logged)
         try:
             await asyncio.wait_for(waiting.answer, waiting.seconds)
         except TimeoutError:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection
 
 from chargepoints.database import Together, in_database
 
 from . import handlers
-from .frames import Call
 from .handlers import Asked
+
+Then = Callable[[Asked], None]
 
 BATCH = 64
 # PostgreSQL's deadlock_detected, serialization_failure and lock_not_available: the others were in the way.
@@ -28,20 +31,35 @@ class Writer:
         # SQLite has one writer at a time; elsewhere one batch is read while the other is committed.
         threads = ThreadPoolExecutor(1 if connection.vendor == "sqlite" else 2, thread_name_prefix="database-writer")
         self._batches = Together(handle_together, threads, BATCH)
+        self._alone: set[asyncio.Task[None]] = set()
 
-    async def handle(
-        self, charge_point_id: int, call: Call, triggered: set[str]
-    ) -> tuple[dict[str, Any], dict[str, str]]:
-        """The payload of the CALLRESULT and the findings; raises InvalidPayload, or why nothing was stored."""
-        asked = Asked(charge_point_id, call, triggered)
-        await self._batches.do(asked)
-        if asked.outcome is None:
+    def ask(self, asked: Asked, then: Then) -> None:
+        """Have a CALL handled; `then` is called with it when it has its outcome, in its context."""
+        self._batches.ask(asked, partial(self._handled, asked, then))
+
+    def _handled(self, asked: Asked, then: Then, failure: BaseException | None) -> None:
+        if failure is not None:
+            asked.outcome = failure
+        if asked.outcome is not None:
+            conclude(asked, then)
+            return
+        task = asyncio.get_running_loop().create_task(self._handle_alone(asked, then))
+        self._alone.add(task)
+        task.add_done_callback(self._alone.discard)
+
+    async def _handle_alone(self, asked: Asked, then: Then) -> None:
+        try:
             await in_database(handlers.handle, [asked])
-        assert asked.outcome is not None
-        if isinstance(asked.outcome, Exception):
-            raise asked.outcome
-        triggered.discard(call.action)
-        return asked.outcome
+            assert asked.outcome is not None
+        except Exception as error:
+            asked.outcome = error
+        conclude(asked, then)
+
+
+def conclude(asked: Asked, then: Then) -> None:
+    if isinstance(asked.outcome, tuple):
+        asked.triggered.discard(asked.call.action)
+    asked.context.run(then, asked)
 
 
 def handle_together(asked: list[Asked]) -> None:

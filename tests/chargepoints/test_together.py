@@ -117,6 +117,17 @@ async def test_tells_a_failure_to_all_of_the_batch_and_to_no_other() -> None:
     assert [type(end) for end in ends] == [ValueError, ValueError, type(None)]
 
 
+async def test_tells_the_others_where_one_cannot_be_told() -> None:
+    work = Work()
+    told: list[str] = []
+    work.together.ask("a", lambda _: told[0].upper())
+    work.together.ask("b", lambda _: told.append("b"))
+
+    await work.together.do("c")
+
+    assert (told, work.batches) == (["b"], [["a", "b", "c"]])
+
+
 async def test_goes_on_when_one_who_waited_has_left() -> None:
     work = Work()
     work.gate.clear()

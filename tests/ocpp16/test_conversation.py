@@ -11,6 +11,7 @@ import pytest
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification
 from ocpp16.consumers import MAXIMUM_INBOUND, ChargePointConsumer
 from ocpp16.handshake import Knock
+from ocpp16.log_fields import current
 from ocpp16.models import Command
 from tests.charge_point import CallErrorReceived
 from tests.conftest import eventually
@@ -165,15 +166,73 @@ async def test_lets_no_charge_point_answer_for_another(api: Any, connect: Any) -
 async def test_holds_long_frames_only_until_they_are_too_long(
     make_charge_point: Any, monkeypatch: pytest.MonkeyPatch, kind: int
 ) -> None:
-    consumer = ChargePointConsumer(make_charge_point(), KNOCK, asyncio.Queue().get, asyncio.Queue().put)
+    consumer = make_consumer(make_charge_point(), asyncio.Queue())
     frame = json.dumps([kind, "m", "DataTransfer", {"vendorId": "V", "data": "x" * 60_000}])
-    dealt_with = asyncio.Semaphore(0)
-    monkeypatch.setattr(consumer, "deal_with", lambda _: dealt_with.acquire())
+    monkeypatch.setattr(consumer, "deal_with", lambda _: False)
     for _ in range(4):
         await consumer.receive_text(frame)
     fifth = asyncio.create_task(consumer.receive_text(frame))
     for _ in range(4):
         await asyncio.sleep(0.01)
         assert not fifth.done()
-        dealt_with.release()
+        consumer.dealt()
     assert await fifth
+
+
+def make_consumer(row: ChargePoint, events: asyncio.Queue[Any]) -> ChargePointConsumer:
+    return ChargePointConsumer(row, KNOCK, events.get, events.put, events.put_nowait)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_closes_a_socket_that_an_answer_cannot_be_written_to(
+    make_charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    consumer = make_consumer(make_charge_point(), events)
+    monkeypatch.setattr(consumer, "write", {}.pop)
+    await consumer.receive_text('[2, "m", "DataTransfer", {"vendorId": "V"}]')
+    assert await asyncio.wait_for(events.get(), 5) == {
+        "type": "websocket.close",
+        "code": 1011,
+        "reason": "internal error",
+    }
+    assert not consumer.is_dealing
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_has_log_lines_say_which_message_is_answered(
+    make_charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_charge_point()
+    consumer = make_consumer(row, asyncio.Queue())
+    said: list[Any] = []
+    monkeypatch.setattr(consumer, "reply", lambda *_: said.append(dict(current())))
+    for message_id, action in (("1", "DataTransfer"), ("2", "Heartbeat"), ("3", "DataTransfer")):
+        await consumer.receive_text(json.dumps([2, message_id, action, {"vendorId": "V"}]))
+    await consumer.dealt_with_all()
+    assert said == [
+        {"charge_point": row.identity, "message_id": message_id, "action": action}
+        for message_id, action in (("1", "DataTransfer"), ("2", "Heartbeat"), ("3", "DataTransfer"))
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_lets_others_have_their_turn_between_answers_that_are_known(make_charge_point: Any) -> None:
+    consumer = make_consumer(make_charge_point(), asyncio.Queue())
+    frame = '[2, "m", "DataTransfer", {"vendorId": "V"}]'
+    await consumer.receive_text(frame)
+    await consumer.dealt_with_all()
+    turns: list[str] = []
+
+    async def repeat() -> None:
+        for _ in range(3):
+            await consumer.receive_text(frame)
+            turns.append("peer")
+
+    async def others() -> None:
+        for _ in range(3):
+            turns.append("others")
+            await asyncio.sleep(0)
+
+    await asyncio.gather(repeat(), others())
+    assert turns[:4] == ["others", "peer", "others", "peer"]

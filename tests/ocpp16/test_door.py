@@ -34,6 +34,7 @@ async def knock(identity: str) -> list[dict[str, Any]]:
         "headers": [],
         "subprotocols": ["ocpp1.6"],
         "client": ["127.0.0.1", 1],
+        "extensions": {"dynamo.text": {"write": lambda text: sent.append({"text": text})}},
     }
     await door.charge_point_socket(scope, receive, send)
     return sent

@@ -37,11 +37,17 @@ def rows(make_charge_point: Callable[..., ChargePoint]) -> list[ChargePoint]:
     return [make_charge_point() for _ in range(COUNT)]
 
 
+async def outcome(batches: Writer, row: ChargePoint, action: str, payload: dict[str, Any]) -> Any:
+    """What comes of a message."""
+    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    batches.ask(Asked(row.pk, Call("m", action, payload), set()), lambda asked: told.set_result(asked.outcome))
+    return await told
+
+
 async def say(*messages: tuple[ChargePoint, str, dict[str, Any]]) -> list[Any]:
     """What each message is answered, or the exception; all come in one turn of the loop."""
     batches = Writer()
-    asking = [batches.handle(row.pk, Call("m", action, payload), set()) for row, action, payload in messages]
-    answers = await asyncio.gather(*asking, return_exceptions=True)
+    answers = await asyncio.gather(*(outcome(batches, *message) for message in messages))
     return [answer[0] if isinstance(answer, tuple) else answer for answer in answers]
 
 
@@ -225,8 +231,8 @@ async def test_do_not_wait_for_a_charge_point_that_somebody_holds(rows: list[Cha
     batches = Writer()
     with transaction.atomic():
         ChargePoint.objects.hold([rows[0].pk], patiently=True)
-        waiting = asyncio.create_task(batches.handle(rows[0].pk, Call("m", "StartTransaction", START), set()))
-        others = [batches.handle(row.pk, Call("m", "StartTransaction", START), set()) for row in rows[1:]]
+        waiting = asyncio.create_task(outcome(batches, rows[0], "StartTransaction", START))
+        others = [outcome(batches, row, "StartTransaction", START) for row in rows[1:]]
         answers = await asyncio.wait_for(asyncio.gather(*others), 5)
         assert len({payload["transactionId"] for payload, _ in answers}) == COUNT - 1
         assert not waiting.done()
@@ -241,10 +247,9 @@ async def test_do_not_wait_long_for_anything_else(rows: list[ChargePoint]) -> No
     batches = Writer()
     with transaction.atomic():
         Transaction.objects.select_for_update().get(pk=number)
-        waiting = asyncio.create_task(batches.handle(rows[0].pk, Call("m", "StopTransaction", stop), set()))
+        waiting = asyncio.create_task(outcome(batches, rows[0], "StopTransaction", stop))
         answers = await asyncio.wait_for(
-            asyncio.gather(*(batches.handle(row.pk, Call("m", "StartTransaction", START), set()) for row in rows[1:])),
-            5,
+            asyncio.gather(*(outcome(batches, row, "StartTransaction", START) for row in rows[1:])), 5
         )
         assert len(answers) == COUNT - 1
         assert not waiting.done()

@@ -42,16 +42,20 @@ class Socket:
     def __init__(self, row: Any) -> None:
         self.sent: list[Any] = []
         knock = Knock.of({"type": "websocket", "path": "/", "raw_path": b"/", "headers": [], "subprotocols": []})
-        self.consumer = ChargePointConsumer(row, knock, self.receive, self.send)
+        self.consumer = ChargePointConsumer(row, knock, self.receive, self.send, self.write)
 
     async def receive(self) -> dict[str, Any]:
         return {"type": "websocket.disconnect"}
 
     async def send(self, event: dict[str, Any]) -> None:
-        self.sent.append(json.loads(event["text"]))
+        raise AssertionError(event)
+
+    def write(self, text: str) -> None:
+        self.sent.append(json.loads(text))
 
     async def take(self, action: str, payload: Any) -> None:
-        await self.consumer.answer(Call("m1", action, payload))
+        await self.consumer.queue(Call("m1", action, payload), 0)
+        await self.consumer.dealt_with_all()
 
 
 @pytest.fixture
