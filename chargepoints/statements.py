@@ -1,5 +1,18 @@
 """Statements that the ORM takes longer to write than the database to carry out; sessions are what we live from."""
 
+
+def rows_of(**types: str) -> str:
+    """Rows with these columns, of a parameter that is a JSON array of arrays.
+
+    PostgreSQL reads objects, in which each value has its name, half as fast; to write them takes nine times as long.
+    """
+    columns = ", ".join(
+        f"CAST(line {'->' if type_ == 'jsonb' else '->>'} {place} AS {type_}) AS {name}"
+        for place, (name, type_) in enumerate(types.items())
+    )
+    return f"SELECT {columns} FROM jsonb_array_elements(%s) AS line"  # noqa: S608  names of our own
+
+
 STARTED = (
     "id",
     "charge_point",
@@ -91,14 +104,14 @@ RECORD_LATEST = """
     WHERE id = %s AND (latest_meter_at IS NULL OR latest_meter_at <= %s)
 """
 # The same for many at a time: each would be read, planned and answered by itself.
-RECORD_ALL_LATEST = """
+RECORD_ALL_LATEST = f"""
     UPDATE chargepoints_transaction AS measured
     SET latest_meter_value = reading.wh, latest_meter_at = reading.moment,
         meter_stop = CASE WHEN state = 'inferred' THEN reading.wh ELSE meter_stop END,
         stopped_at = CASE WHEN state = 'inferred' THEN reading.moment ELSE stopped_at END
-    FROM jsonb_to_recordset(%s) AS reading (transaction_id integer, wh bigint, moment timestamptz)
+    FROM ({rows_of(transaction_id="integer", wh="bigint", moment="timestamptz")}) AS reading
     WHERE measured.id = reading.transaction_id AND (latest_meter_at IS NULL OR latest_meter_at <= reading.moment)
-"""
+"""  # noqa: S608  names of our own
 MEASURED = """
     SELECT id, charge_point_id, connector_id, told_at IS NULL OR told_at <= %s
     FROM chargepoints_transaction
@@ -106,21 +119,26 @@ MEASURED = """
 """
 NAMED = "id {among}"
 CHARGING = "charge_point_id {among} AND state = 'active' AND connector_id > 0"
+READINGS = rows_of(
+    charge_point_id="bigint",
+    transaction_id="integer",
+    connector_id="integer",
+    received_at="timestamptz",
+    timestamp="timestamptz",
+    sampled_values="jsonb",
+    fingerprint="uuid",
+)
 # With the newest of them, which saves a round trip. One parameter for all: ten thousand rows of the ORM's take three
 # times as long.
 RECORD_READINGS = f"""
     WITH stored AS (
         INSERT INTO chargepoints_metervalue
             (charge_point_id, transaction_id, connector_id, received_at, timestamp, sampled_values, fingerprint)
-        SELECT charge_point_id, transaction_id, connector_id, received_at, timestamp, sampled_values, fingerprint
-        FROM jsonb_to_recordset(%s) AS reading (
-            charge_point_id bigint, transaction_id integer, connector_id integer, received_at timestamptz,
-            timestamp timestamptz, sampled_values jsonb, fingerprint uuid
-        )
+        {READINGS}
         ON CONFLICT (charge_point_id, fingerprint) DO NOTHING
     )
     {RECORD_ALL_LATEST}
-"""  # noqa: S608  a statement of our own
+"""
 REPORTED = "charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code"
 TAKE_OVER = """
     ON CONFLICT (charge_point_id, connector_id) DO UPDATE SET
@@ -128,14 +146,23 @@ TAKE_OVER = """
         vendor_id = EXCLUDED.vendor_id, vendor_error_code = EXCLUDED.vendor_error_code,
         timestamp = EXCLUDED.timestamp
 """
+STATUSES = rows_of(
+    charge_point_id="bigint",
+    connector_id="integer",
+    status="text",
+    error_code="text",
+    info="text",
+    vendor_id="text",
+    vendor_error_code="text",
+    timestamp="timestamptz",
+    received_at="timestamptz",
+    is_last="boolean",
+)
 # What is asked of connectors is as it was before: all parts of a statement see the same. It is text, since what is
 # prepared must not change its types, as it would where a migration makes a column longer.
 REPORT = f"""
     WITH told AS (
-        SELECT * FROM jsonb_to_recordset(%s) AS status (
-            charge_point_id bigint, connector_id integer, status text, error_code text, info text, vendor_id text,
-            vendor_error_code text, timestamp timestamptz, received_at timestamptz, is_last boolean
-        )
+        {STATUSES}
     ), history AS (
         INSERT INTO chargepoints_connectorstatus ({REPORTED}, timestamp, received_at)
         SELECT {REPORTED}, timestamp, received_at FROM told
@@ -154,11 +181,12 @@ REPORT_EACH = f"""
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', '')
     {TAKE_OVER}
 """  # noqa: S608
-RECORD_EVENTS = """
+# PostgreSQL makes an id in a fifth of the time.
+RECORD_EVENTS = f"""
     INSERT INTO chargepoints_outboxevent (uuid, charge_point_id, type, data)
-    SELECT uuid, charge_point_id, type, data
-    FROM jsonb_to_recordset(%s) AS event (uuid uuid, charge_point_id bigint, type text, data jsonb)
-"""
+    SELECT gen_random_uuid(), charge_point_id, type, data
+    FROM ({rows_of(charge_point_id="bigint", type="text", data="jsonb")}) AS happened
+"""  # noqa: S608
 # The first events of the outbox.
 TAKE = """
     DELETE FROM chargepoints_outboxevent

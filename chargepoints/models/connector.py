@@ -10,7 +10,7 @@ from apikeys.querysets import ChargePointOwnedQuerySet
 from apikeys.statements import prepared
 
 from ..database import insert
-from ..json_text import compact
+from ..json_text import listed
 from ..statements import REPORT, REPORT_EACH
 from . import happened
 from .charge_point import Availability, ChargePoint
@@ -60,9 +60,9 @@ class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
 
 def store_together(told: list[Reported], last: dict[tuple[int, int], Reported]) -> list[Reported]:
     """Store them in one statement; returns what their connectors had said before."""
-    rows = [{**status._asdict(), "is_last": last[status.connector] is status} for status in told]
+    rows = [(*status, last[status.connector] is status) for status in told]
     with prepared() as cursor:
-        cursor.execute(REPORT, [compact(rows)])
+        cursor.execute(REPORT, [listed(rows)])
         return [Reported(*row) for row in cursor.fetchall()]
 
 

@@ -60,14 +60,15 @@ def told(value: Any) -> str:
 class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
     def record(self, happened: Iterable[Happened]) -> None:
         """Have these published as soon as the transaction that brings them about is committed."""
-        rows = [{"uuid": uuid.uuid4().hex, **event._asdict()} for event in happened]
+        rows = [[*event] for event in happened]
         if not rows:
             return
         if connection.vendor == "postgresql":
             with prepared() as cursor:
                 cursor.execute(RECORD_EVENTS, [compact(rows, told)])
             return
-        insert(OutboxEvent, [*rows[0]], [(*row, compact(data, told)) for *row, data in map(dict.values, rows)])
+        made = [(uuid.uuid4().hex, *row, compact(data, told)) for *row, data in rows]
+        insert(OutboxEvent, ["uuid", *Happened._fields], made)
 
 
 def note_now(happened: Happened) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
 from apikeys.querysets import ChargePointOwnedQuerySet
 from apikeys.statements import among, prepared
 
-from ..json_text import compact
+from ..json_text import listed
 from ..statements import CHARGING, MEASURED, NAMED, RECORD_ALL_LATEST, RECORD_LATEST
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class Latest(NamedTuple):
     moment: datetime
 
 
-def newest(readings: Collection[Latest]) -> list[dict[str, Any]]:
-    """The newest of each transaction, as rows.
+def newest(readings: Collection[Latest]) -> list[Latest]:
+    """The newest of each transaction.
 
     In one order everywhere, so that two processes that store the same do not wait for each other.
     """
     in_order = sorted(readings, key=lambda reading: (reading.transaction_id, reading.moment, reading.wh))
-    return [*{reading.transaction_id: reading._asdict() for reading in in_order}.values()]
+    return [*{reading.transaction_id: reading for reading in in_order}.values()]
 
 
 def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[Measurable]:
@@ -63,10 +63,10 @@ class MeasuredQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         rows = newest(readings)
         if connection.vendor == "postgresql":
             with prepared() as cursor:
-                cursor.execute(RECORD_ALL_LATEST, [compact(rows)])
+                cursor.execute(RECORD_ALL_LATEST, [listed(rows)])
             return
         adapt = connection.ops.adapt_datetimefield_value
-        told = [(row["wh"], adapt(row["moment"]), row["transaction_id"]) for row in rows]
+        told = [(row.wh, adapt(row.moment), row.transaction_id) for row in rows]
         with connection.cursor() as cursor:
             cursor.executemany(RECORD_LATEST, [(wh, at, wh, at, pk, at) for wh, at, pk in told])
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apikeys.querysets import ChargePointOwnedQuerySet
 from apikeys.statements import prepared
 
-from ..json_text import compact
+from ..json_text import listed
 from ..statements import RECORD_READINGS
 from .charge_point import ChargePoint
 from .measured import Latest, newest
@@ -35,13 +35,12 @@ class MeterValueQuerySet(ChargePointOwnedQuerySet["MeterValue"]):
         """Store readings, those that a charge point repeats once, and have the newest of transactions kept on them."""
         # In one order everywhere, so that two processes that store the same do not wait for each other.
         readings = sorted(readings, key=lambda reading: (reading.charge_point_id, reading.fingerprint))
-        rows = [reading._asdict() for reading in readings]
         if connection.vendor != "postgresql":
-            self.bulk_create([MeterValue(**row) for row in rows], ignore_conflicts=True)
+            self.bulk_create([MeterValue(**reading._asdict()) for reading in readings], ignore_conflicts=True)
             Transaction.objects.record_latest(latest)
             return
         with prepared() as cursor:
-            cursor.execute(RECORD_READINGS, [compact(rows), compact(newest(latest))])
+            cursor.execute(RECORD_READINGS, [listed(readings), listed(newest(latest))])
 
 
 class MeterValue(models.Model):

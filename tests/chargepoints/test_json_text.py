@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargepoints.fingerprints import start_mark
-from chargepoints.json_text import canonical, compact
+from chargepoints.json_text import canonical, compact, listed
 
 pytestmark = pytest.mark.without_services
 
+EAST = timezone(timedelta(hours=5, minutes=45))
 # With integers of any size and halves of surrogate pairs.
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text(st.characters(codec=None))
@@ -51,6 +52,14 @@ def test_what_is_no_json_is_written_as_asked(beside: int) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert json.loads(compact([moment, beside])) == [str(moment), beside]
     assert json.loads(compact([moment, beside], lambda value: value.year)) == [2026, beside]
+
+
+@pytest.mark.parametrize("beside", [1, 2**64])
+def test_rows_are_lists_in_which_a_time_loses_nothing(beside: int) -> None:
+    moments = [datetime(year, 1, 2, 3, 4, 5, 6, tzinfo=zone) for year in (1, 2026) for zone in (UTC, EAST)]
+    read = json.loads(listed([(beside, moment, {"a": [None]}) for moment in moments]))
+    assert [datetime.fromisoformat(time) for _, time, _ in read] == moments
+    assert all([number, more] == [beside, {"a": [None]}] for number, _, more in read)
 
 
 @pytest.mark.parametrize(
