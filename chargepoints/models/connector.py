@@ -81,7 +81,10 @@ def store_each(told: list[Reported], last: dict[tuple[int, int], Reported]) -> l
 class ConnectorStatus(models.Model):
     """One StatusNotification, kept as history."""
 
-    charge_point = models.ForeignKey(ChargePoint, models.CASCADE, db_index=False, related_name="status_history")
+    # No constraint: its check would look the charge point up for each row, which is stored for many in one statement.
+    charge_point = models.ForeignKey(
+        ChargePoint, models.CASCADE, db_index=False, db_constraint=False, related_name="status_history"
+    )
     connector_id = models.PositiveIntegerField()
     status = models.CharField(max_length=50)
     error_code = models.CharField(max_length=50)

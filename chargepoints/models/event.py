@@ -97,9 +97,10 @@ class OutboxEvent(Happening):
     Its id was given before that was committed, so a smaller one may still come: it is no order to read by.
     """
 
-    # No constraint: its check would lock the charge point's row, for which charge points would wait.
+    # No constraint: its check would lock the charge point's row, for which charge points would wait. What is of a
+    # charge point that is gone is left to who publishes: both would wait for each other.
     charge_point = models.ForeignKey(
-        "ChargePoint", models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+        "ChargePoint", models.DO_NOTHING, db_index=False, db_constraint=False, related_name="+"
     )
 
     objects = OutboxEventQuerySet.as_manager()
@@ -160,9 +161,18 @@ class EventQuerySet(OrganizationQuerySet["Event"]):
 class Event(Happening):
     """A published event: nothing that is committed later has a smaller id."""
 
-    organization = models.ForeignKey(Organization, models.CASCADE, db_index=False, related_name="events")
+    # No constraints: their checks would look both up for each row, which are published many in one statement.
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, db_index=False, db_constraint=False, related_name="events"
+    )
     charge_point = models.ForeignKey(
-        "ChargePoint", models.CASCADE, null=True, blank=True, db_index=False, related_name="events"
+        "ChargePoint",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        db_constraint=False,
+        related_name="events",
     )
 
     objects = EventQuerySet.as_manager()
