@@ -199,7 +199,7 @@ def insert_rows(rows: Sequence[models.Model], names: Sequence[str]) -> None:
     insert(type(rows[0]), [field.column for field in fields], values)
 
 
-def insert(model: type[models.Model], columns: Sequence[str], rows: list[Any], types: Sequence[str] = ()) -> None:
+def insert(model: type[models.Model], columns: Sequence[str], rows: Sequence[Any], types: Sequence[str] = ()) -> None:
     """Insert many rows of plain values at a third of what the ORM's bulk_create takes.
 
     PostgreSQL is sent them as text, or as its binary values of `types`, which takes the driver a quarter of the time:

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -110,8 +110,10 @@ class Notes:
                 )
 
 
-def adapted(entries: Iterable[Entry]) -> list[tuple[Any, ...]]:
-    """The values as the database's driver takes them."""
+def adapted(entries: Sequence[Entry]) -> Sequence[tuple[Any, ...]]:
+    """The values as the database's driver takes them; that of PostgreSQL takes times as they are."""
+    if connection.vendor == "postgresql":
+        return entries
     adapt = connection.ops.adapt_datetimefield_value
     return [(*entry[:-1], adapt(entry.at)) for entry in entries]
 
