@@ -200,7 +200,9 @@ class Journal:
                     renew_at = loop.time() + RENEW_SECONDS
             elif loop.time() >= look_at:
                 await self._close_lost(ChargePoint.objects.owning)
-                look_at = loop.time() + LOOK_SECONDS
+            else:
+                continue
+            look_at = loop.time() + LOOK_SECONDS  # either has looked
 
     async def flush(self) -> bool:
         """Write what has gathered; False if the database refused, and it is kept for the next time."""
