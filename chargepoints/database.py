@@ -120,7 +120,10 @@ class Together(Generic[T]):
         self._running.add(token)
         # In nobody's name. A task would take two more turns of the loop.
         work = partial(self._run, token, batch, asyncio.get_running_loop(), time.monotonic())
-        self._threads.submit(Context().run, work)
+        try:
+            self._threads.submit(Context().run, work)
+        except RuntimeError as error:  # the interpreter ends
+            asyncio.get_running_loop().call_soon(self._end, token, batch, error)
         self._begin()
 
     def _better_at(self) -> float:

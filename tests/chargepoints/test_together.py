@@ -22,7 +22,8 @@ class Work:
         self.gate = threading.Event()
         self.begun = threading.Event()
         self.gate.set()
-        self.together = Together(self.carry_out, ThreadPoolExecutor(threads), size)
+        self.threads = ThreadPoolExecutor(threads)
+        self.together = Together(self.carry_out, self.threads, size)
 
     def carry_out(self, members: list[str]) -> None:
         self.batches.append(members)
@@ -71,6 +72,25 @@ async def test_lets_nobody_wait_who_came_after_a_few_or_with_many(monkeypatch: p
             await asyncio.gather(*(work.together.do(name) for name in names))
 
     assert work.batches == [[*"abc"], [*"d"], [*"efgh"], [*"ijkl"]]
+
+
+async def test_awaits_those_who_were_answered_with_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 10 * SECONDS)
+    monkeypatch.setattr(database, "GATHER_SECONDS", 0.5)
+    work = Work(size=32)
+    work.gate.clear()
+    crowd = [asyncio.ensure_future(work.together.do(name)) for name in "abcd"]
+    await asyncio.to_thread(work.begun.wait, SECONDS)
+    early = asyncio.ensure_future(work.together.do("e"))
+    await asyncio.sleep(0.01)
+    work.gate.set()
+    await asyncio.gather(*crowd)
+
+    again = [asyncio.ensure_future(work.together.do(name)) for name in "fgh"]
+    await asyncio.sleep(0.01)
+    await asyncio.gather(early, *again, work.together.do("i"))
+
+    assert work.batches == [[*"abcd"], [*"efghi"]]
 
 
 async def test_waits_anew_when_those_who_were_waited_for_have_been_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,3 +176,17 @@ def test_has_room_again_when_the_loop_ends_before_the_work() -> None:
     asyncio.run(asyncio.wait_for(work.together.do("b"), SECONDS))
 
     assert work.batches == [["a"], ["b"]]
+
+
+async def test_tells_those_whose_work_can_no_longer_begin() -> None:
+    """Threads take nothing more when the interpreter ends."""
+    work = Work(size=2)
+    work.gate.clear()
+    waiting = [asyncio.ensure_future(work.together.do(name)) for name in "abcde"]
+    await asyncio.to_thread(work.begun.wait, SECONDS)
+    work.threads.shutdown(wait=False)
+    work.gate.set()
+
+    ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), SECONDS)
+
+    assert [type(end) for end in ends] == [*[type(None)] * 2, *[RuntimeError] * 3]
