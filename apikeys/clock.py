@@ -48,9 +48,9 @@ def refresh() -> datetime:
     return last.now()
 
 
-def written(moment: datetime) -> str:
-    """As the API tells every time: ISO 8601 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def written(moment: datetime, digits: str = "seconds") -> str:
+    """As the API tells every time: ISO 8601 in UTC, to the second; `digits` are those of `isoformat`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=digits) + "Z"
 
 
 def look() -> Look:

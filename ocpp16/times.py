@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
+from apikeys.clock import written
+
 EARLIEST_YEAR = 1970
 
 
 def write(moment: datetime) -> str:
     """UTC with `Z`; in seconds, or in milliseconds where DYNAMO_TIMESTAMP_MILLISECONDS says so."""
-    digits = "milliseconds" if settings.DYNAMO_TIMESTAMP_MILLISECONDS else "seconds"
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=digits) + "Z"
+    return written(moment, "milliseconds" if settings.DYNAMO_TIMESTAMP_MILLISECONDS else "seconds")
 
 
 def read(text: str, received_at: datetime) -> tuple[datetime, str]:

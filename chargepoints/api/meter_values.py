@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys.clock import written
 from apikeys.fields import Moment, Text
 from apikeys.scopes import READ_SESSIONS
 from chargepoints import csv_files
@@ -125,7 +126,7 @@ def as_told(key: Key, points: list[Point]) -> dict[str, Any]:
     """A series as PointSerializer would tell it, at a tenth of the time."""
     return {
         **key._asdict(),
-        "points": [{**point._asdict(), "timestamp": f"{point.timestamp:%Y-%m-%dT%H:%M:%SZ}"} for point in points],
+        "points": [{**point._asdict(), "timestamp": written(point.timestamp)} for point in points],
     }
 
 
