@@ -207,11 +207,15 @@ class ChargePointConsumer:
                 self.all_dealt_with = None
 
     def deal_with(self, frame: Inbound) -> bool:
-        """Whether the frame is dealt with; `dealt` follows where it is not yet."""
-        if isinstance(frame, frames.Call):
-            return self.answer(frame)
-        said = context(charge_point=str(self.charge_point), message_id=frame.message_id)
-        said.run(self.begin, self.complete_late(frame))
+        """Whether the frame is dealt with, or never can be; `dealt` follows where it is not yet."""
+        try:
+            if isinstance(frame, frames.Call):
+                return self.answer(frame)
+            said = context(charge_point=str(self.charge_point), message_id=frame.message_id)
+            said.run(self.begin, self.complete_late(frame))
+        except Exception as error:  # those behind it still have their effects, and their end is waited for
+            self.fail(error)
+            return True
         return False
 
     def dealt(self) -> None:

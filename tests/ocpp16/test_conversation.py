@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification
-from ocpp16.consumers import MAXIMUM_INBOUND, ChargePointConsumer
+from ocpp16.consumers import LARGE_FRAME, MAXIMUM_INBOUND, ChargePointConsumer
 from ocpp16.handshake import Knock
 from ocpp16.log_fields import current
 from ocpp16.models import Command
@@ -78,6 +78,14 @@ async def test_answers_two_hundred_pipelined_calls_in_their_order(charge_point: 
         await charge_point.send(HEARTBEAT.format(f"p{number}"))
     answered = [(await charge_point.frame())[1] for _ in range(200)]
     assert answered == [f"p{number}" for number in range(200)]
+
+
+async def test_answers_behind_a_frame_that_is_read_in_a_thread(charge_point: Any) -> None:
+    await charge_point.send([2, "large", "DataTransfer", {"vendorId": "V", "data": "x" * 2 * LARGE_FRAME}])
+    for number in range(3):
+        await charge_point.send(HEARTBEAT.format(f"p{number}"))
+    answered = [(await charge_point.frame())[1] for _ in range(4)]
+    assert answered == ["large", "p0", "p1", "p2"]
 
 
 async def test_stores_pipelined_statuses_in_their_order(charge_point: Any) -> None:
@@ -197,6 +205,22 @@ async def test_closes_a_socket_that_an_answer_cannot_be_written_to(
         "reason": "internal error",
     }
     assert not consumer.is_dealing
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_ends_what_waits_behind_an_answer_that_cannot_be_written(
+    make_charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what is answered at once in its turn, as the known is; the message behind it is stored all the same."""
+    consumer = make_consumer(make_charge_point(), asyncio.Queue())
+    frame = '[2, "{}", "DataTransfer", {{"vendorId": "V"}}]'
+    await consumer.receive_text(frame.format("known"))
+    await consumer.dealt_with_all()
+    monkeypatch.setattr(consumer, "write", {}.pop)
+    for message_id in ("1", "known", "2"):
+        await consumer.receive_text(frame.format(message_id))
+    await asyncio.wait_for(consumer.dealt_with_all(), 5)
+    assert await Notification.objects.filter(action="DataTransfer").acount() == 3
 
 
 @pytest.mark.django_db(transaction=True)
