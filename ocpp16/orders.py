@@ -10,7 +10,7 @@ from chargepoints.fields import IdTagText
 
 from .commands import SEEN, Endpoint
 from .serializers import CommandSerializer
-from .simulator.orders import ERROR_CODES, LONGEST_ABSENCE, VENDOR_ID
+from .simulator.terms import ERROR_CODES, LONGEST_ABSENCE, VENDOR_ID
 
 CHARGE_POINT = {"charge_point_id": "SANDBOX-1"}
 

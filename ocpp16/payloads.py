@@ -7,8 +7,9 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
+from importlib.util import find_spec
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -204,9 +205,18 @@ def _code(error: jsonschema_rs.ValidationError) -> str:
     }.get(error.kind.name, "PropertyConstraintViolation")
 
 
+def choices(name: str, member: str) -> set[str]:
+    """The words that a member of a payload may be."""
+    return set(_schema(name)["properties"][member]["enum"])
+
+
 @cache
 def _schema(name: str) -> dict[str, Any]:
-    return json.loads((resources.files("ocpp.v16") / "schemas" / f"{name}.json").read_text("utf-8-sig"))
+    # Not by importing the package, which loads much that no server needs.
+    package = find_spec("ocpp")
+    assert package is not None
+    assert package.origin is not None
+    return json.loads((Path(package.origin).parent / "v16" / "schemas" / f"{name}.json").read_text("utf-8-sig"))
 
 
 @cache

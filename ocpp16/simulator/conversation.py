@@ -26,7 +26,7 @@ from ocpp.v16.enums import (
 )
 from websockets.asyncio.client import ClientConnection
 
-from . import errands, orders
+from . import errands, orders, terms
 from .connector import Connector, reservation_of
 from .makes import now, parse_time
 from .transaction import Transaction
@@ -214,7 +214,7 @@ class Conversation(OcppChargePoint):
 
     @on(Action.data_transfer)
     def on_data_transfer(self, vendor_id: str, **payload: Any) -> call_result.DataTransfer:
-        if vendor_id == orders.VENDOR_ID:
+        if vendor_id == terms.VENDOR_ID:
             return self._obey(payload.get("message_id") or "", payload.get("data") or "{}")
         if vendor_id != self.charge_point.make.vendor:
             return call_result.DataTransfer(DataTransferStatus.unknown_vendor_id)

@@ -9,17 +9,12 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ocpp.v16.enums import ChargePointErrorCode
-
 from . import errands
 from .connector import Connector
+from .terms import ERROR_CODES, LONGEST_ABSENCE
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
-
-VENDOR_ID = "dynamo.simulator"
-LONGEST_ABSENCE = 3600
-ERROR_CODES = [str(code.value) for code in ChargePointErrorCode if code != ChargePointErrorCode.no_error]
 
 Errand = Coroutine[Any, Any, None]
 T = TypeVar("T")

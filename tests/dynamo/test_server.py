@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -213,3 +214,19 @@ def test_says_in_one_sentence_that_the_port_is_in_use(transactional_db: None, tm
             process.start()
     assert process.process.wait(STOP_SECONDS) == 1
     assert len(process.log.read_text().strip().splitlines()) == 1
+
+
+LOADS = """
+import sys
+import dynamo.asgi, dynamo.server, dynamo.urls
+from ocpp16.payloads import read_call
+read_call("Heartbeat", {})
+print("ocpp" in sys.modules)
+"""
+
+
+@pytest.mark.without_services
+def test_loads_no_library_that_only_simulated_charge_points_need(tmp_path: Path) -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "dynamo.settings", "DYNAMO_DATA_DIR": str(tmp_path)}
+    told = subprocess.check_output([sys.executable, "-c", LOADS], cwd=ROOT, env=environment, text=True)
+    assert told == "False\n"

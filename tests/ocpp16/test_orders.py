@@ -13,7 +13,7 @@ from chargepoints.models import Connector, Transaction
 from ocpp16.models import Command
 from ocpp16.orders import EXAMPLES, ORDERS
 from ocpp16.simulator.charge_point import ChargePoint
-from ocpp16.simulator.orders import VENDOR_ID
+from ocpp16.simulator.terms import VENDOR_ID
 from tests.api import error_of
 from tests.conftest import eventually
 from tests.ocpp16.test_simulator_on_dynamo import simulated  # noqa: F401  a fixture

@@ -11,7 +11,7 @@ from ocpp.v16 import call
 
 from ocpp16.simulator.charge_point import ChargePoint
 from ocpp16.simulator.makes import MAKES
-from ocpp16.simulator.orders import ERROR_CODES, VENDOR_ID
+from ocpp16.simulator.terms import ERROR_CODES, VENDOR_ID
 from tests.ocpp16.central_system import CentralSystem, simulated
 
 pytestmark = pytest.mark.without_services
