@@ -49,6 +49,17 @@ def test_keeps_the_plan_of_a_statement_for_one_of_its_rows() -> None:
     assert kept() == [5]
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite makes a cursor at no cost")
+@pytest.mark.django_db
+def test_keeps_its_cursor_with_the_connection() -> None:
+    used = []
+    for _ in range(2):
+        with prepared() as cursor, prepared() as within:
+            used.append((cursor.cursor, within.cursor))
+    assert used[0][0] is used[1][0]
+    assert used[0][1] is not used[0][0]
+
+
 @pytest.mark.django_db
 def test_gives_another_cursor_to_who_asks_within() -> None:
     with prepared() as first:
