@@ -11,12 +11,13 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from chargepoints.database import in_database
-from chargepoints.models import ChargePoint, ConnectorStatus, IdTag, MeterValue, OrphanStop, OutboxEvent, Transaction
+from chargepoints.models import ChargePoint, ConnectorStatus, IdTag, MeterValue, OrphanStop, Transaction
 from ocpp16 import handlers, writer
 from ocpp16.frames import Call
 from ocpp16.handlers import Asked
 from ocpp16.payloads import InvalidPayload
 from ocpp16.writer import Writer, leave_alone
+from tests.events import published
 from tests.ocpp16.asking import handled
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -180,7 +181,7 @@ async def test_keep_the_first_of_two_stops(rows: list[ChargePoint], numbers: lis
     assert Transaction.objects.get(pk=numbers[0]).meter_stop == 200
     kept = OrphanStop.objects.get()
     assert (kept.meter_stop, kept.matched_id) == (300, numbers[0])
-    assert OutboxEvent.objects.filter(type="session.ended").count() == 1
+    assert len(await published(rows[0], "session.ended")) == 1
 
 
 async def test_know_a_start_that_came_with_its_stop(rows: list[ChargePoint], handled_together: None) -> None:
