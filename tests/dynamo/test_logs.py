@@ -126,17 +126,26 @@ async def test_tells_of_a_request_that_was_refused(server: ServerProcess) -> Non
     assert "401" in line
 
 
-async def test_names_charge_point_message_and_action_deep_inside(server: ServerProcess, make_charge_point: Any) -> None:
-    row = make_charge_point()
+async def refusal_of_deleted(server: ServerProcess, row: Any) -> str:
+    """What a charge point is told that was deleted while connected; it may be that its socket is closed."""
     client = ChargePointClient(f"ws://127.0.0.1:{server.port}/ocpp16/{row.identity}", row.identity)
     await client.connect()
     await client.boot()
     row.delete()
-    with pytest.raises(Exception, match="InternalError"):
+    with pytest.raises(Exception) as refused:
         await client.call("Authorize", {"idTag": "TAG"}, message_id="deep-1")
     await client.close()
-    (line,) = (await lines(server, "deep-1"))[:1]
-    assert row.identity in line
+    return str(refused.value)
+
+
+async def test_names_charge_point_message_and_action_deep_inside(server: ServerProcess, make_charge_point: Any) -> None:
+    row = make_charge_point()
+    if "InternalError" not in (told := await refusal_of_deleted(server, row)):
+        # Sockets without a charge point are looked for every three seconds: this moment, but not the next one.
+        row = make_charge_point()
+        told = await refusal_of_deleted(server, row)
+    assert "InternalError" in told
+    (line,) = (await lines(server, "deep-1", row.identity))[:1]
     assert "Authorize" in line
     if line.startswith("{"):
         fields = json.loads(line)
