@@ -19,6 +19,7 @@ import httpcore2
 import httpx2
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.backends.signals import connection_created
 from django.test import TransactionTestCase
 
 from apikeys import clock
@@ -44,9 +45,8 @@ def authorities(file: str | None, **options: Any) -> Any:
 httpcore2.default_ssl_context = lambda **options: authorities(os.environ.get("SSL_CERT_FILE"), **options)
 
 _numbers = itertools.count(1)
-_ended = itertools.count(1)
-# The task of a test keeps its connection until it is collected; PostgreSQL has a hundred as it comes.
-TESTS_BETWEEN_COLLECTIONS = 10
+# Of tasks, each of which has its own: nobody closes it, and it is a part of cycles.
+_opened: list[Any] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,8 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two for the whole suite; what is named runs in this process."""
-    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+    """For the whole suite one more than two cores, since tests wait a third of their time; else this process alone."""
+    return 3 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
@@ -68,10 +68,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_runtest_teardown() -> None:
-    """Close the connections of tasks that have ended; they are parts of cycles."""
-    if next(_ended) % TESTS_BETWEEN_COLLECTIONS == 0:
-        gc.collect()
+@connection_created.connect
+def note_opened(connection: Any, **_: Any) -> None:
+    with suppress(RuntimeError):  # outside of tasks
+        asyncio.get_running_loop()
+        _opened.append(connection)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Close the connections of the test's tasks, for PostgreSQL has a hundred as it comes."""
+    try:
+        return (yield)
+    finally:
+        while _opened:
+            if (opened := _opened.pop().connection) is not None:
+                opened.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -60,8 +60,8 @@ class ServerProcess:
             "TEST_DATABASE_NAME": self.database_name,
             # One of its own: on SQLite a data folder serves one server.
             "DYNAMO_SECRET_KEY": settings.SECRET_KEY,
-            # PostgreSQL has a hundred connections as it comes, for both test processes and all of their servers.
-            "DYNAMO_DATABASE_POOL": "8",
+            # PostgreSQL has a hundred connections as it comes, for all test processes and their servers.
+            "DYNAMO_DATABASE_POOL": "6",
             "DYNAMO_DATA_DIR": str(self.log.with_suffix(f".{self.port}")),
             **self.environment,
         }
