@@ -17,6 +17,7 @@ from typing import Any
 
 import httpcore2
 import httpx2
+import hypothesis
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.signals import connection_created
@@ -33,6 +34,10 @@ from .servers import ServerProcess, running
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests talk to servers asynchronously and look into the database between; there is no loop to block.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+# A loaded machine is no fault of what is tried on it.
+unhurried: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("unhurried", hypothesis.settings.default, **unhurried)
+hypothesis.settings.load_profile("unhurried")
 read_authorities = httpcore2.default_ssl_context
 
 

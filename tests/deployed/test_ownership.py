@@ -176,7 +176,6 @@ def test_has_one_owner_in_every_interleaving(machine: type[Ownership], scale: Ca
             stateful_step_count=scale(4, 8),
             derandomize=bool(scale(1, 0)),
             database=None,
-            deadline=None,
             # A smaller example would take hundreds of runs on real servers.
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.django_db
 TEXT = st.text(st.characters(), max_size=30) | st.sampled_from(["\x00", "\ud800", "2999-01-01T00:00:00Z", "Rejected"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=8)
-CHANGED = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+CHANGED = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 ENDS = {400: "validation_error", 404: "not_found", 422: "charge_point_offline"}
 
 
