@@ -81,7 +81,7 @@ async def idle(job: Job) -> Figures:
     """Charge points connect to one worker and are silent, but for answers to its pings."""
     before = job.application()
     charge_points = await connected(job.charge_points(job.count, job.urls[:1]))
-    await asyncio.sleep(job.seconds / 10)  # what was put off for a moment is done
+    await asyncio.sleep(job.quiet)
     each = (job.application() - before) / job.count
     with Window(job) as window:
         await asyncio.sleep(job.seconds)

@@ -54,7 +54,8 @@ def connections(title: str, driver: str, count: Callable[[Sizes], int], **option
     """Many connections to one worker."""
 
     def measure(system: System, sizes: Sizes) -> Figures:
-        return system.drive(driver, prefix="LOAD", count=count(sizes), seconds=sizes.idle_seconds)
+        seconds = {"quiet": sizes.quiet_seconds, "seconds": sizes.idle_seconds}
+        return system.drive(driver, prefix="LOAD", count=count(sizes), **seconds)
 
     return Load(title, measure, charge_points(count), has_bare=True, **options)
 

@@ -16,7 +16,8 @@ class Sizes:
     in_flight: int = 1_000
     idle: int = 1_000
     idle_many: int = 10_000
-    idle_seconds: float = 45  # two pings
+    idle_seconds: float = 60  # three of the pings of either server, for which a part of an interval would not tell
+    quiet_seconds: float = 12  # until nothing is left to do for those who have just connected
     handshakes: int = 1_000
     boots: int = 1_000
     fleets: tuple[int, int, int] = (100, 10_000, 100_000)
@@ -29,7 +30,7 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = replace(
-    FULL, warm_up=1, seconds=4, idle_many=0, idle_seconds=25, requests=50, meter_values=(1_000, 500_000), day_seconds=60
+    FULL, warm_up=1, seconds=4, idle_many=0, idle_seconds=40, requests=50, meter_values=(1_000, 500_000), day_seconds=60
 )
 TINY = Sizes(
     rounds=1,
@@ -42,6 +43,7 @@ TINY = Sizes(
     idle=3,
     idle_many=4,
     idle_seconds=0.2,
+    quiet_seconds=0.1,
     handshakes=4,
     boots=3,
     fleets=(2, 4, 60),
