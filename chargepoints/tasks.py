@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from django.db import Error
@@ -31,6 +31,13 @@ async def tick(seconds: float) -> float:
     due_at = now // seconds * seconds + seconds
     await asyncio.sleep(due_at - now)
     return due_at
+
+
+async def run_all(*duties: Coroutine[Any, Any, None]) -> None:
+    """Run these until cancelled, and until each has ended then; `gather` waits only for the first."""
+    async with asyncio.TaskGroup() as running:
+        for duty in duties:
+            running.create_task(duty)
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:

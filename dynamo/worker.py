@@ -16,7 +16,7 @@ from chargepoints.looks import Rows, is_any
 from chargepoints.models import ChargePoint, ListingChange, OutboxEvent
 from chargepoints.models.event import BATCH as EVENTS
 from chargepoints.outbox import publish
-from chargepoints.tasks import tick
+from chargepoints.tasks import run_all, tick
 from chargepoints.webhooks.deliverer import Deliverer
 from ocpp16 import bulk
 from ocpp16.models import Command
@@ -77,7 +77,8 @@ async def run() -> None:
     # A thread for each: a long one must not keep the others waiting.
     threads = ThreadPoolExecutor(len(DUTIES), thread_name_prefix="worker")
     try:
-        await asyncio.gather(bulk.run(), Deliverer().run(), *(attend(duty, threads) for duty in DUTIES))
+        duties = [attend(duty, threads) for duty in DUTIES]
+        await run_all(bulk.run(), Deliverer().run(), *duties)
     finally:
         await asyncio.to_thread(threads.shutdown)
 

@@ -74,6 +74,27 @@ async def test_does_batches_until_nothing_is_left_and_tells_how_much(work: Any, 
     assert told == ["7 things were done"]
 
 
+async def test_ends_when_what_is_in_flight_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def deliver(deliverer: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.2)
+            ended.set()
+
+    monkeypatch.setattr(worker, "DUTIES", [Duty("things", "things were done", 60, Batches())])
+    monkeypatch.setattr(worker.Deliverer, "run", deliver)
+    task = asyncio.create_task(worker.run())
+    await asyncio.wait_for(begun.wait(), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
 async def test_leaves_what_is_too_little_for_a_batch_until_the_next_look() -> None:
     batches = Batches(5, 5, 4, 3)
     await worker.fulfil(Duty("things", "things were done", 0.01, batches, full=5), upkeep_thread)
