@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection, models
 
+from .attention import attention
 from .database import Together
 
 Rows = Callable[[], models.QuerySet[Any]]
@@ -24,9 +25,16 @@ class Question:
 
 
 async def is_any(rows: Rows) -> bool:
-    """Whether a manager's method finds any rows; one statement answers all who ask in the same turn of the loop."""
+    """Whether a manager's method finds any rows; one statement answers all who ask in the same turn of the loop.
+
+    While nothing happens, most who ask are told that it finds none.
+    """
+    if not attention.is_due(rows):
+        return False
     question = Question(rows)
     await _questions.do(question)
+    if question.answer:
+        attention.hold()
     return question.answer
 
 

@@ -21,6 +21,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 from twisted.internet import defer
 
+from chargepoints.attention import attention
 from chargepoints.feed import watch
 from ocpp16.journal import journal
 
@@ -127,7 +128,7 @@ class Server(daphne.server.Server):
         self.port = port
         port.transport = EagerConnection
         # Daphne makes its loop the current one only after it listens.
-        beside = [metrics.watch_lag, *self.beside]
+        beside = [metrics.watch_lag, attention.tell, *self.beside]
         self.tasks = [daphne.server.twisted_loop.create_task(start()) for start in beside]
         if self.on_ready is not None:
             # Not before signals are handled: whoever is told may end us at once.

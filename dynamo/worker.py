@@ -11,6 +11,7 @@ from typing import NamedTuple
 from django.db import Error
 from prometheus_client import Counter
 
+from chargepoints.attention import attention
 from chargepoints.database import in_database
 from chargepoints.looks import Rows, is_any
 from chargepoints.models import ChargePoint, ListingChange, OutboxEvent
@@ -78,7 +79,7 @@ async def run() -> None:
     threads = ThreadPoolExecutor(len(DUTIES), thread_name_prefix="worker")
     try:
         duties = [attend(duty, threads) for duty in DUTIES]
-        await run_all(bulk.run(), Deliverer().run(), *duties)
+        await run_all(attention.heed(), bulk.run(), Deliverer().run(), *duties)
     finally:
         await asyncio.to_thread(threads.shutdown)
 

@@ -10,6 +10,7 @@ from contextvars import Context
 
 from django.db import Error
 
+from chargepoints.attention import attention
 from chargepoints.database import in_database, upkeep_thread
 from chargepoints.looks import is_any
 from chargepoints.tasks import tick
@@ -39,6 +40,7 @@ class Deliveries:
     def hold(self, channel_name: str, deliver: Deliver) -> None:
         """Call `deliver` with each command that was kept for the charge point that this socket owns."""
         self._sockets[channel_name] = deliver
+        attention.draw()  # something may wait for whoever it is
         loop = asyncio.get_running_loop()
         if loop not in self._tasks or self._tasks[loop].done():
             self._tasks[loop] = loop.create_task(self._run(), context=Context())

@@ -14,6 +14,7 @@ from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 from apikeys.statements import prepared
 
+from ..attention import attention
 from ..database import insert
 from ..json_text import compact
 from ..statements import PUBLISH, RECORD_EVENTS, TAKE
@@ -63,6 +64,7 @@ class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
         rows = [[*event] for event in happened]
         if not rows:
             return
+        attention.draw()
         if connection.vendor == "postgresql":
             with prepared() as cursor:
                 cursor.execute(RECORD_EVENTS, [compact(rows, told)])

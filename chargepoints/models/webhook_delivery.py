@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from apikeys.clock import now
 from apikeys.querysets import OrganizationQuerySet
 
+from ..attention import attention
 from ..database import insert
 from ..statements import SETTLE
 from .charge_point import ChargePoint
@@ -193,6 +194,7 @@ class WebhookDeliveryQuerySet(OrganizationQuerySet["WebhookDelivery"]):
 
     def resend(self) -> int:
         """Deliver these anew, as if they had never been tried; one that waits for its next attempt, now."""
+        attention.draw()
         return self.update(
             state=WebhookDelivery.State.PENDING, next_attempt_at=Now(), tries=0, gives_up_at=None, ended_at=None
         )

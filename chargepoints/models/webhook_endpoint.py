@@ -14,6 +14,7 @@ from apikeys.key_texts import MODES
 from apikeys.models import Organization
 from apikeys.querysets import OrganizationQuerySet
 
+from ..attention import attention
 from ..webhooks import signing
 from ..webhooks.addresses import URL_LENGTH, validate_url
 from .event import Event, EventType
@@ -165,6 +166,7 @@ class WebhookEndpoint(models.Model):
 
     def retry(self) -> None:
         """Send at once what waits for its next attempt."""
+        attention.draw()
         self.deliveries.pending().filter(next_attempt_at__gt=Now()).update(next_attempt_at=Now())
 
     def release(self) -> None:
@@ -189,5 +191,6 @@ class WebhookEndpoint(models.Model):
 
     def send_test(self) -> Any:
         """Have an event delivered to this endpoint that tells of nothing; returns the delivery."""
+        attention.draw()
         event = Event.objects.publish_test(self.organization, {"endpoint_id": str(self.pk)})
         return self.deliveries.create(event=event)

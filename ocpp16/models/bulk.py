@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from apikeys.models import ApiKey, Organization
 from apikeys.querysets import OrganizationQuerySet
+from chargepoints.attention import attention
 from chargepoints.database import insert_rows, update
 from chargepoints.models import ChargePoint
 
@@ -30,6 +31,7 @@ class BulkCommandQuerySet(OrganizationQuerySet["BulkCommand"]):
 
     def order(self, charge_points: Collection[int], **fields: Any) -> BulkCommand:
         """Have a command sent to each of these charge points, in this order; some worker carries it out."""
+        attention.draw()
         with transaction.atomic():
             bulk = self.create(total=len(charge_points), **fields)
             rows = [

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from apikeys.models import Organization
 from apikeys.querysets import ChargePointOwnedQuerySet
+from chargepoints.attention import attention
 from chargepoints.credentials import generate_password
 from chargepoints.models import ChargePoint
 
@@ -30,6 +31,7 @@ class SimulationQuerySet(ChargePointOwnedQuerySet["Simulation"]):
         Organization.objects.select_for_update(no_key=True).get(pk=charge_point.organization_id)
         if self.filter(charge_point__organization=charge_point.organization_id).count() >= MAXIMUM_SIMULATIONS:
             raise TooManySimulations
+        attention.draw()
         return self.create(charge_point=charge_point, make=make)
 
     def free(self) -> SimulationQuerySet:

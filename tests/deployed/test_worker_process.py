@@ -13,12 +13,15 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from chargepoints.attention import GROUP, TELL_SECONDS
 from chargepoints.models import ChargePoint
+from dynamo.channel_layer import ChannelLayer
 from tests.conftest import eventually
 from tests.metrics import read_at
 from tests.servers import WorkerProcess
 
 from .conftest import Deployment
+from .fleet import fleet
 from .services import gone
 
 LEASES = 1_200
@@ -83,3 +86,18 @@ async def test_go_on_after_the_database_was_away(
     told_at = time.monotonic()
     assert await asyncio.to_thread(process.stop) == 0
     assert time.monotonic() - told_at < EXIT_SECONDS
+
+
+async def test_are_told_of_what_happens_on_a_server(
+    deployment: Deployment, servers: Any, make_charge_point: Any
+) -> None:
+    layer = ChannelLayer([deployment.redis.url])
+    channel = await layer.new_channel()
+    await layer.group_add(GROUP, channel)
+    hearing = asyncio.ensure_future(layer.receive(channel))
+    async with fleet(deployment, make_charge_point, 1) as (client,), asyncio.timeout(2 * TELL_SECONDS):
+        while not hearing.done():  # it may have told of something else just before
+            await client.boot()
+            await asyncio.wait([hearing], timeout=0.5)
+    assert hearing.result() == {"type": "attention.drawn"}
+    await layer.flush()

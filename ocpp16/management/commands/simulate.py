@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from chargepoints.attention import attention
+from chargepoints.tasks import run_all
 from ocpp16.sandbox import Sandbox
 from ocpp16.simulator.charge_point import ChargePoint
 from ocpp16.simulator.fleet import run_fleet
@@ -56,7 +58,7 @@ class Command(BaseCommand):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
         self.stdout.write("Dynamo simulates the charge points of the sandbox.")
         self.stdout.flush()
-        await Sandbox(url).run()
+        await run_all(attention.heed(), Sandbox(url).run())
 
     async def simulate(self, options: dict[str, Any]) -> None:
         count, identity = options["count"], options["identity"]
