@@ -16,7 +16,7 @@ from .handlers import Asked
 
 Then = Callable[[Asked], None]
 
-BATCH = 64
+BATCH = 128
 # PostgreSQL's deadlock_detected, serialization_failure and lock_not_available: the others were in the way.
 IN_THE_WAY = ("40P01", "40001", "55P03")
 
