@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Hashable
+from contextlib import suppress
 from time import monotonic
 
 from channels.layers import get_channel_layer
@@ -40,7 +41,8 @@ class Attention:
         now, loop = monotonic(), self._loop
         if loop is not None and now - self._told_at >= TELL_SECONDS:
             self._told_at = now
-            loop.call_soon_threadsafe(self._drawn.set)
+            with suppress(RuntimeError):  # the process ends: what it has stored is found without it
+                loop.call_soon_threadsafe(self._drawn.set)
 
     def is_due(self, look: Hashable) -> bool:
         """Whether it is time for this look, at which it is taken to be done."""

@@ -128,6 +128,22 @@ async def test_is_drawn_by_a_thread_of_another_process(monkeypatch: pytest.Monke
         await eventually(told)
 
 
+def test_is_drawn_though_nobody_can_be_told_any_more() -> None:
+    """A thread may store something when the loop has just ended; it must not fail for that."""
+    here = Attention()
+
+    async def begin() -> None:
+        async with running(here.tell()):
+            await asyncio.sleep(0)
+            loops.append(here._loop)
+
+    loops: list[Any] = []
+    asyncio.run(begin())
+    here._loop = loops[0]
+    here.draw()
+    assert is_drawn(here)
+
+
 async def test_tells_the_others_seldom(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     here = Attention()
