@@ -55,9 +55,9 @@ CHANGE = f"""
             WHERE gone.status <> come.status AND {listed("come")}
         ) AS moved
         WHERE line.charge_point_id = moved.charge_point_id AND line.status = moved.before AND line.status <> ''
-        AND NOT EXISTS (
-            SELECT 1 FROM chargepoints_connector AS other
-            WHERE other.charge_point_id = moved.charge_point_id AND other.status = moved.before AND {listed("other")})
+        AND (line.charge_point_id, line.status) NOT IN (
+            SELECT charge_point_id, status FROM chargepoints_connector AS other
+            WHERE charge_point_id = ANY (changed) AND {listed("other")})
         AND NOT EXISTS (
             SELECT 1 FROM chargepoints_listing AS there
             WHERE there.charge_point_id = moved.charge_point_id AND there.status = moved.after);
