@@ -56,6 +56,8 @@ class ChargePointProtocol(WebSocketProtocol):
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
         self.heard_at = self.pinged_at = time.monotonic()
+        # That of the request that brought us here, which would be kept with all that it said.
+        self.transport.unregisterProducer()
         watch(self.transport.getHandle())
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -156,9 +158,16 @@ class ChargePointProtocol(WebSocketProtocol):
         else:
             self.send_pings = message.get("dynamo.send_pings", self.send_pings)
             super().handle_reply(message)
-            if message["type"] == "websocket.accept" and self.early:
-                early, self.early = self.early, b""
-                self.dataReceived(early)
+            if message["type"] == "websocket.accept":
+                self._begin_conversation()
+
+    def _begin_conversation(self) -> None:
+        """Let go of what the handshake said, passwords among it, and take what came before it was answered."""
+        self.http_headers.clear()
+        self.clean_headers.clear()  # the application's, too
+        if self.early:
+            early, self.early = self.early, b""
+            self.dataReceived(early)
 
     def deny(self, status: int, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes = b"") -> None:
         """End the handshake with an HTTP response instead of an upgrade."""

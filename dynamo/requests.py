@@ -67,7 +67,10 @@ class Request(WebRequest):
         proxies.sift(self.requestHeaders, self.channel.getPeer().host)
         if self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket":
             self._ease_handshake()
-        return super().process()
+        processed = super().process()
+        if self.transport is None:  # it has become a WebSocket's, and nobody asks any more what this said
+            self.channel.requests.clear()
+        return processed
 
     def handle_exception(self, exception: Exception) -> None:
         """Cut a response short that had begun: Daphne would raise, and look after no other connection from then on."""

@@ -30,6 +30,7 @@ async def charge_point_socket(scope: dict[str, Any], receive: Receive, send: Sen
     knock = Knock.of(scope)
     try:
         row = await porter.admit(knock)
+        knock.forget_credentials()
         consumer = ChargePointConsumer(row, knock, receive, send, scope["extensions"]["dynamo.text"]["write"])
         with bound(charge_point=str(consumer.charge_point)):
             await consumer.connect()

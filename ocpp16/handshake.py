@@ -68,6 +68,10 @@ class Knock:
             certificate=headers.get(settings.DYNAMO_CLIENT_CERTIFICATE_HEADER.lower().encode(), b""),
         )
 
+    def forget_credentials(self) -> None:
+        """Let go of what only the admission asks for; a socket is kept for months."""
+        self.authorization = self.certificate = b""
+
 
 def path_of(target: bytes) -> bytes:
     """The path of a request target, which may come in absolute form (RFC 9112 section 3.2.2)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import weakref
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.internet.testing import StringTransport
 from dynamo import protocols
 from dynamo.connections import KEEPALIVE
 from dynamo.protocols import ChargePointProtocol
+from dynamo.requests import RequestFactory
 from dynamo.server import Server
 from tests.conftest import eventually
 
@@ -48,7 +50,7 @@ class Transport(StringTransport):
         return written
 
     def unregisterProducer(self) -> None:
-        """Daphne's HTTP side has registered one by now; here there is none."""
+        self.producer = None
 
     def abortConnection(self) -> None:
         self.aborted = True
@@ -67,10 +69,15 @@ class Peer:
         self.transport = Transport(handle)
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope = scope
         await asyncio.Future()
 
     def knock(self) -> None:
         self.protocol.makeConnection(self.transport)
+        self.protocol.dataReceived(self.handshake())
+
+    @staticmethod
+    def handshake() -> bytes:
         lines = [
             "GET /ocpp16/CP HTTP/1.1",
             "Host: h",
@@ -79,8 +86,9 @@ class Peer:
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Protocol: ocpp1.6",
+            "Authorization: Basic secret",
         ]
-        self.protocol.dataReceived(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
     def open(self, **accept: Any) -> None:
         self.knock()
@@ -134,6 +142,28 @@ async def peer(monkeypatch: pytest.MonkeyPatch) -> Any:
 def open_peer(peer: Peer) -> Iterator[Peer]:
     peer.open()
     return peer
+
+
+async def test_keeps_nothing_of_its_handshake(peer: Peer) -> None:
+    """A socket is kept for months: what the request said takes more than the conversation needs."""
+    server = peer.server
+    server.ws_factory = peer.factory
+    peer.factory.buildProtocol = lambda address: peer.protocol
+    channel: Any = RequestFactory(server).buildProtocol(None)
+    channel.makeConnection(peer.transport)
+    gone = weakref.ref(channel)
+    channel.dataReceived(peer.handshake())
+    del channel
+    # As the server's checks have it a second later.
+    server.connections = {peer.protocol: server.connections[peer.protocol]}
+    server.leaving.clear()
+    assert gone() is None
+    await asyncio.sleep(0)
+    assert (b"authorization", b"Basic secret") in peer.scope["headers"]
+    peer.protocol.handle_reply({"type": "websocket.accept", "subprotocol": "ocpp1.6"})
+    assert peer.transport.take_all().startswith(b"HTTP/1.1 101 ")
+    assert not peer.scope["headers"]
+    assert not peer.protocol.http_headers
 
 
 async def test_pings_a_silent_peer_at_once_and_every_twenty_seconds(open_peer: Peer) -> None:
