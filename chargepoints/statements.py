@@ -119,22 +119,21 @@ MEASURED = """
 """
 NAMED = "id {among}"
 CHARGING = "charge_point_id {among} AND state = 'active' AND connector_id > 0"
-READINGS = rows_of(
-    charge_point_id="bigint",
-    transaction_id="integer",
-    connector_id="integer",
-    received_at="timestamptz",
-    timestamp="timestamptz",
-    sampled_values="jsonb",
-    fingerprint="uuid",
-)
+READING = {
+    "charge_point_id": "bigint",
+    "transaction_id": "integer",
+    "connector_id": "integer",
+    "received_at": "timestamptz",
+    "timestamp": "timestamptz",
+    "sampled_values": "jsonb",
+    "fingerprint": "uuid",
+}
 # With the newest of them, which saves a round trip. One parameter for all: ten thousand rows of the ORM's take three
 # times as long.
 RECORD_READINGS = f"""
     WITH stored AS (
-        INSERT INTO chargepoints_metervalue
-            (charge_point_id, transaction_id, connector_id, received_at, timestamp, sampled_values, fingerprint)
-        {READINGS}
+        INSERT INTO chargepoints_metervalue ({", ".join(READING)})
+        {rows_of(**READING)}
         ON CONFLICT (charge_point_id, fingerprint) DO NOTHING
     )
     {RECORD_ALL_LATEST}
