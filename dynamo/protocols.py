@@ -56,8 +56,6 @@ class ChargePointProtocol(WebSocketProtocol):
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
         self.heard_at = self.pinged_at = time.monotonic()
-        # That of the request that brought us here, which would be kept with all that it said.
-        self.transport.unregisterProducer()
         watch(self.transport.getHandle())
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802

@@ -67,8 +67,11 @@ class Request(WebRequest):
         proxies.sift(self.requestHeaders, self.channel.getPeer().host)
         if self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket":
             self._ease_handshake()
+        connection = self.transport
         processed = super().process()
-        if self.transport is None:  # it has become a WebSocket's, and nobody asks any more what this said
+        if self.transport is None:
+            # The connection is a WebSocket's now. Its producer is the channel still, which holds all that was said.
+            connection.unregisterProducer()
             self.channel.requests.clear()
         return processed
 
