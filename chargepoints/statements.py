@@ -53,6 +53,17 @@ NOT_ACCEPTED = """
     SELECT CAST(channel_name AS text) FROM chargepoints_chargepoint
     WHERE id {among} AND registration_status = 'Accepted'
 """
+# Byte by byte, as the index has them: the order of words of some language knows no beginning.
+ACCEPTED = {
+    "postgresql": """
+        SELECT count(*), sum(CAST(substr(channel_name, %s) AS bigint)) FROM chargepoints_chargepoint
+        WHERE channel_name ~>=~ %s AND channel_name ~<~ %s AND registration_status = 'Accepted'
+    """,
+    "sqlite": """
+        SELECT count(*), sum(CAST(substr(channel_name, %s) AS integer)) FROM chargepoints_chargepoint
+        WHERE channel_name >= %s AND channel_name < %s AND registration_status = 'Accepted'
+    """,
+}
 LISTED = """
     SELECT {columns}
     FROM chargepoints_idtag

@@ -23,6 +23,7 @@ from chargepoints.models.lease import LEASE, Sockets
 from chargepoints.tasks import tick
 
 from . import metrics
+from .exchange import Exchange
 from .masking import loggable
 from .models import Message, RefusedConnection
 
@@ -195,11 +196,13 @@ class Journal:
             await tick(FLUSH_SECONDS)
             if not await self.flush():
                 renew_at = loop.time()  # while the database was away, leases may have run out
+            if not self._sockets:
+                continue
             if loop.time() >= renew_at:
                 if await self._renew():
                     renew_at = loop.time() + RENEW_SECONDS
             elif loop.time() >= look_at:
-                await self._close_lost(ChargePoint.objects.owning)
+                await self._look()
             else:
                 continue
             look_at = loop.time() + LOOK_SECONDS  # either has looked
@@ -233,37 +236,58 @@ class Journal:
 
     async def _renew(self) -> bool:
         """Renew every lease; False if the database refused."""
-        renewed = await self._close_lost(ChargePoint.objects.renew_leases)
+        renewed = await self._close_lost(ChargePoint.objects.renew_leases, self._sockets, time.monotonic())
         metrics.leases.labels("renewed").inc(renewed or 0)
         return renewed is not None
 
-    async def _close_lost(self, owning: Callable[[Sockets], dict[str, str]]) -> int | None:
-        """Close each socket that owns its charge point no more; returns how many do, None if the database refused.
+    async def _look(self) -> None:
+        """Close the sockets that are lost, asking one by one only where those of accepted charge points do not add up.
+
+        The sum could be right by chance where several come and several go; the next renewal asks one by one.
+        """
+        began, channels = time.monotonic(), Exchange.of_this_loop().channels
+        expected = {name: int(name.removeprefix(channels)) for name in self._accepted if name.startswith(channels)}
+        try:
+            found = await in_database(ChargePoint.objects.accepted, channels, threads=upkeep_thread)
+        except Error:  # asking one by one tells of it
+            found = None
+        if found != (len(expected), sum(expected.values())):
+            expected = {}
+        asked = {name: socket for name, socket in self._sockets.items() if name not in expected}
+        await self._close_lost(ChargePoint.objects.owning, asked, began)
+
+    async def _close_lost(
+        self, owning: Callable[[Sockets], dict[str, str]], asked: dict[str, Held], began: float
+    ) -> int | None:
+        """Close each of these sockets that owns its charge point no more; returns how many do, None without database.
 
         The socket that took it over should have told, but its process may have died before. Learned with it is what
         Heartbeats are answered by: who is accepted, and the time.
         """
-        sockets, count, began = list(self._sockets.items()), 0, time.monotonic()
-        for start in range(0, len(sockets), CHUNK):
-            chunk = {name: socket.charge_point_id for name, socket in sockets[start : start + CHUNK]}
-            try:
+        sockets, count, chunk = list(asked.items()), 0, {}
+        try:
+            for start in range(0, len(sockets), CHUNK):
+                chunk = {name: socket.charge_point_id for name, socket in sockets[start : start + CHUNK]}
                 owned = await in_database(owning, chunk, threads=upkeep_thread)
-                if start + CHUNK >= len(sockets):
-                    await in_database(clock.refresh, threads=upkeep_thread)
-            except Error as error:
-                metrics.leases.labels("failed").inc(len(chunk))
-                logger.warning("Nobody knows which sockets own their charge point: %s", error)
-                return None
-            count += len(owned)
-            present = [name for name in chunk if name in self._sockets]  # the others have left meanwhile
-            for name in present:
-                self._note_status(name, owned.get(name))
-            lost = [self._sockets[name] for name in present if name not in owned]
-            metrics.leases.labels("lost").inc(len(lost))
-            for socket in lost:
-                socket.when_lost()
+                self._learn(chunk, owned)
+                count += len(owned)
+            await in_database(clock.refresh, threads=upkeep_thread)
+        except Error as error:
+            metrics.leases.labels("failed").inc(len(chunk))
+            logger.warning("Nobody knows which sockets own their charge point: %s", error)
+            return None
         self._looked_at = began
         return count
+
+    def _learn(self, asked: Sockets, owned: dict[str, str]) -> None:
+        """Note what was learned of these sockets, and close the lost ones among them."""
+        present = [name for name in asked if name in self._sockets]  # the others have left meanwhile
+        for name in present:
+            self._note_status(name, owned.get(name))
+        lost = [self._sockets[name] for name in present if name not in owned]
+        metrics.leases.labels("lost").inc(len(lost))
+        for socket in lost:
+            socket.when_lost()
 
 
 journal = Journal()

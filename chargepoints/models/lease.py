@@ -15,7 +15,7 @@ from apikeys.statements import LINES, among, lined, prepared
 
 from ..database import update
 from ..lookups import IsAmong
-from ..statements import HOLD, NOT_ACCEPTED
+from ..statements import ACCEPTED, HOLD, NOT_ACCEPTED
 from . import happened
 from .event import OutboxEvent
 
@@ -142,6 +142,16 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
             owning |= rows.values_list("channel_name", "registration_status")
         return owning
 
+    def accepted(self, channels: str) -> tuple[int, int]:
+        """How many sockets, whose channels begin so and end in a number, own an accepted charge point; and their sum.
+
+        It takes a tenth of what `owning` does, which is asked only where this is not as expected.
+        """
+        with prepared() as cursor:
+            cursor.execute(ACCEPTED[connection.vendor], [len(channels) + 1, channels, after(channels)])
+            count, numbers = cursor.fetchone()
+        return count, int(numbers or 0)
+
     def end_leases(self) -> int:
         """Mark offline, some at a time, the charge points whose lease ran out; returns how many.
 
@@ -163,3 +173,8 @@ def told_of_connection(pk: int, before: Holder, address: str) -> list[happened.H
         return []
     ended = [happened.disconnected(pk, before.online_until)] if before.has_lease else []
     return [*ended, happened.connected(pk, before.now, address)]
+
+
+def after(beginning: str) -> str:
+    """The first text behind all that begin so."""
+    return beginning[:-1] + chr(ord(beginning[-1]) + 1)

@@ -66,20 +66,45 @@ def test_tells_apart_who_is_accepted_who_is_not_and_who_is_gone(make_charge_poin
     assert ChargePoint.objects.owning({"ocpp16.1": pks["ocpp16.1"]}) == {"ocpp16.1": "Accepted"}
 
 
+def test_adds_up_the_accepted_of_one_process(make_charge_point: Any) -> None:
+    for channel_name in ("ocpp16.a/7", "ocpp16.a/11", "ocpp16.b/100", "ocpp16.A/100", "ocpp16.a0", ""):
+        make_charge_point().connect(channel_name, "127.0.0.1")
+    make_charge_point(registration_status="Pending").connect("ocpp16.a/100", "127.0.0.1")
+    assert ChargePoint.objects.accepted("ocpp16.a/") == (2, 18)
+    assert ChargePoint.objects.accepted("ocpp16.c/") == (0, 0)
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="of PostgreSQL's plans")
+def test_adds_up_and_renews_without_reading_the_whole_fleet(make_charge_point: Any) -> None:
+    sockets = connected_of_a_fleet(make_charge_point)
+    with transaction.atomic():
+        before = whole_reads()
+        for _ in range(10):
+            assert ChargePoint.objects.accepted("ocpp16.x/")[0] == 20
+            assert len(ChargePoint.objects.renew_leases(sockets)) == 20
+        assert whole_reads() == before
+
+
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="of PostgreSQL's plans")
 def test_finds_out_who_owns_without_reading_the_whole_fleet(make_charge_point: Any) -> None:
-    row = make_charge_point()
-    fleet = [ChargePoint(organization=row.organization, identity=f"FLEET-{number}") for number in range(2000)]
-    ChargePoint.objects.bulk_create(fleet)
-    sockets = {f"ocpp16.{each.pk}": each.pk for each in fleet[:20]}
-    ChargePoint.objects.connect([(pk, name, "127.0.0.1") for name, pk in sockets.items()], patiently=True)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE chargepoints_chargepoint")
+    sockets = connected_of_a_fleet(make_charge_point)
     with transaction.atomic():
         before = whole_reads()
         for _ in range(10):  # more often than PostgreSQL plans for the values given
             assert len(ChargePoint.objects.owning(sockets)) == 20
         assert whole_reads() == before
+
+
+def connected_of_a_fleet(make_charge_point: Any) -> dict[str, int]:
+    """The sockets of a few of many charge points."""
+    row = make_charge_point()
+    fleet = [ChargePoint(organization=row.organization, identity=f"FLEET-{number}") for number in range(2000)]
+    ChargePoint.objects.bulk_create(fleet)
+    sockets = {f"ocpp16.x/{each.pk}": each.pk for each in fleet[:20]}
+    ChargePoint.objects.connect([(pk, name, "127.0.0.1") for name, pk in sockets.items()], patiently=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE chargepoints_chargepoint")
+    return sockets
 
 
 def whole_reads() -> int:

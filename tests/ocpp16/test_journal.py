@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -13,7 +14,9 @@ from django.db import DataError, InterfaceError, OperationalError, connection, t
 from django.utils import timezone
 
 from chargepoints.models import ChargePoint, ConformanceFinding
+from chargepoints.models.lease import LeaseQuerySet, Sockets
 from ocpp16 import journal as journals
+from ocpp16.exchange import Exchange
 from ocpp16.journal import Entry, Journal, Notes
 from ocpp16.models import Message, RefusedConnection
 from tests.conftest import blocked
@@ -287,6 +290,70 @@ async def test_renews_no_lease_of_a_socket_that_was_released(journal: Journal, c
     journal.release("ocpp16.x")
     await journal._renew()
     assert ChargePoint.objects.get().online_until == before
+
+
+@pytest.fixture
+async def looked_at(
+    journal: Journal, make_charge_point: Any, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[dict[str, Any]]:
+    """What the journal has asked one by one, which sockets it has closed, and the charge points of three sockets."""
+    looked: dict[str, Any] = {"asked": [], "lost": [], "rows": {}}
+    owning = LeaseQuerySet.owning
+
+    def ask(rows: Any, sockets: Sockets) -> dict[str, str]:
+        looked["asked"] += sockets
+        return owning(rows, sockets)
+
+    monkeypatch.setattr(LeaseQuerySet, "owning", ask)
+    exchange = Exchange.of_this_loop()
+    for status in ("Accepted", "Accepted", "Rejected"):
+        channel_name, row = await exchange.open(lambda event: None), make_charge_point(registration_status=status)
+        row.connect(channel_name, "10.0.0.1")
+        journal.hold(channel_name, row, partial(looked["lost"].append, channel_name))
+        looked["rows"][channel_name] = row
+    yield looked
+    for channel_name in looked["rows"]:
+        exchange.close(channel_name)
+
+
+async def test_asks_one_by_one_only_for_those_who_are_not_accepted(journal: Journal, looked_at: dict[str, Any]) -> None:
+    *accepted, rejected = looked_at["rows"]
+    await journal._look()
+    assert (looked_at["asked"], looked_at["lost"]) == ([rejected], [])
+    assert all(map(journal.time_for, accepted))
+    assert not journal.time_for(rejected)
+
+
+@pytest.mark.parametrize("back", ["ocpp16.of-another/1", "ocpp16.of-another/2", ""])
+async def test_finds_the_one_that_is_lost(journal: Journal, looked_at: dict[str, Any], back: str) -> None:
+    first, *others = looked_at["rows"]
+    ChargePoint.objects.filter(channel_name=first).update(channel_name=back)
+    await journal._look()
+    assert (looked_at["asked"], looked_at["lost"]) == ([first, *others], [first])
+
+
+async def test_finds_the_one_that_is_lost_where_another_has_become_accepted(
+    journal: Journal, looked_at: dict[str, Any]
+) -> None:
+    first, *others = looked_at["rows"]
+    ChargePoint.objects.filter(channel_name=first).update(channel_name="")
+    ChargePoint.objects.filter(channel_name=others[-1]).update(registration_status="Accepted")
+    await journal._look()
+    assert looked_at["lost"] == [first]
+    assert all(map(journal.time_for, others))
+
+
+async def test_asks_nothing_of_a_database_that_is_away(
+    journal: Journal, looked_at: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*asked: Any) -> None:
+        raise OperationalError("the database is down")
+
+    monkeypatch.setattr(LeaseQuerySet, "accepted", fail)
+    monkeypatch.setattr(LeaseQuerySet, "owning", fail)
+    await journal._look()
+    assert looked_at["lost"] == []
+    assert not any(map(journal.time_for, looked_at["rows"]))
 
 
 def test_renews_at_least_three_times_within_a_lease() -> None:
