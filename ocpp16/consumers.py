@@ -13,6 +13,7 @@ from chargepoints.database import in_database
 from chargepoints.models import ChargePoint
 
 from . import frames, handlers, metrics
+from .answers import Answers, answer_of, refusal
 from .deliveries import deliveries
 from .exchange import Exchange
 from .handlers import Asked, Outcome
@@ -20,7 +21,6 @@ from .handshake import SUBPROTOCOL, Knock
 from .journal import journal
 from .log_fields import context
 from .models import Message
-from .payloads import InvalidPayload
 from .porter import Registration, porter
 from .sender import CommandSender, notify
 from .writer import writer
@@ -31,8 +31,6 @@ MAXIMUM_INBOUND = 64
 LARGE_FRAME = 64 * 1024
 # Characters. Parsed, a frame takes many times its length.
 MAXIMUM_HELD = 256 * 1024
-# As many as may be on their way, should all of them be repeated.
-REMEMBERED_ANSWERS = MAXIMUM_INBOUND
 # Beyond so many of one socket in a second, Heartbeats wait for the database as all else does.
 TOLD_AT_ONCE = 500
 MALFORMED_LIMIT = 20
@@ -42,8 +40,6 @@ Inbound = frames.Call | frames.CallResult | frames.CallError
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Write = Callable[[str], None]
-# Of a CALL: what makes it the same as another.
-Key = tuple[str, str, int]
 
 _connected: set[ChargePointConsumer] = set()
 metrics.watch(_connected)
@@ -66,7 +62,7 @@ class ChargePointConsumer:
         self.held = 0
         self.is_dealing = False  # with a frame that is no longer among them
         self.all_dealt_with: asyncio.Future[None] | None = None
-        self.answers: dict[Key, str] = {}
+        self.answers = Answers()
         self.told_at_once = (0, 0)  # how many, in which second
         self.malformed: list[float] = []
         self.duties: set[asyncio.Task[None]] = set()
@@ -249,7 +245,7 @@ class ChargePointConsumer:
 
     def answer(self, call: frames.Call) -> bool:
         """Whether the CALL is answered; `conclude` does it where that takes the database."""
-        known = self.answers.get(key_of(call))
+        known = self.answers.of(call)
         if known is not None:
             self.reply(call, known, repeated=True)
             return True
@@ -272,41 +268,18 @@ class ChargePointConsumer:
         self.dealt()
 
     def tell_outcome(self, call: frames.Call, outcome: Outcome | None) -> None:
-        text = self.answer_of(call, outcome)
+        text = answer_of(self.charge_point, call, outcome)
         if text is None:
             metrics.answered(call, None)
             return
         # A refusal had no effect, and its reason may pass; nor has what says nothing, as Heartbeats do.
         if call.payload and isinstance(outcome, tuple):
-            self.remember(key_of(call), text)
+            self.answers.remember(call, text, MAXIMUM_INBOUND)
         self.reply(call, text)
-
-    def answer_of(self, call: frames.Call, outcome: Outcome | None) -> str | None:
-        """The answer to a CALL, its effects committed; None where only silence makes the peer repeat it."""
-        if isinstance(outcome, tuple):
-            payload, findings = outcome
-            for kind, detail in findings.items():
-                journal.finding(self.charge_point.pk, kind, detail)
-            return frames.call_result(call.message_id, payload)
-        if isinstance(outcome, InvalidPayload):
-            return refusal(call, outcome)
-        if isinstance(outcome, Error):
-            logger.warning("%s %s of %s: %s", call.action, call.message_id, self.charge_point, outcome)
-            if call.action in handlers.BILLING:
-                return None
-        else:
-            logger.error("%s %s of %s", call.action, call.message_id, self.charge_point, exc_info=outcome)
-        return frames.call_error(call.message_id, "InternalError", "The server could not process this message.")
 
     def reply(self, call: frames.Call, text: str, *, repeated: bool = False) -> None:
         self.send_text(text, int(text[1]), call.message_id, call.action)
         metrics.answered(call, text, repeated=repeated)
-
-    def remember(self, key: Key, text: str) -> None:
-        """Keep the answer: the same CALL again on this socket gets it again, and has its effect once."""
-        self.answers[key] = text
-        if len(self.answers) > REMEMBERED_ANSWERS:
-            del self.answers[next(iter(self.answers))]  # the oldest
 
     def take(self, event: dict[str, str]) -> None:
         """Do what an event of another socket or caller asks for."""
@@ -331,11 +304,3 @@ class ChargePointConsumer:
 
     def log(self, direction: str, kind: int, text: str, message_id: str = "", action: str = "") -> None:
         journal.message(self.charge_point.pk, direction, kind, text, message_id=message_id, action=action[:40])
-
-
-def key_of(call: frames.Call) -> Key:
-    return call.message_id, call.action, call.mark
-
-
-def refusal(call: frames.Call, invalid: InvalidPayload) -> str:
-    return frames.call_error(call.message_id, invalid.code, invalid.description)
