@@ -79,16 +79,21 @@ async def first_boot(charge_point: ChargePoint) -> None:
 
 async def idle(job: Job) -> Figures:
     """Charge points connect to one worker and are silent, but for answers to its pings."""
-    before = job.application()
+    empty, before = await quiet_window(job), job.application()
     charge_points = await connected(job.charge_points(job.count, job.urls[:1]))
-    await asyncio.sleep(job.quiet)
-    each = (job.application() - before) / job.count
-    with Window(job) as window:
-        await asyncio.sleep(job.seconds)
+    window, each = await quiet_window(job), (job.application() - before) / job.count
     if any(charge_point.socket.closed.done() for charge_point in charge_points):
         raise Failed("The server closed idle sockets.")
-    share = 100 * sum(window.cpu.values()) / window.seconds
-    return {"megabytes": window.megabytes, "kilobytes": each / 1000, "percent": share * 1000 / job.count}
+    whole, added = (share * 1000 / job.count for share in (window.percent, max(0, window.percent - empty.percent)))
+    return {"megabytes": window.megabytes, "kilobytes": each / 1000, "percent": whole, "added": added}
+
+
+async def quiet_window(job: Job) -> Window:
+    """What the system does by itself, once nothing is left to do of what was."""
+    await asyncio.sleep(job.quiet)
+    with Window(job) as window:
+        await asyncio.sleep(job.seconds)
+    return window
 
 
 async def commands(job: Job) -> Figures:

@@ -62,6 +62,11 @@ class Window:
         self.latencies = sorted(self.job.latencies)
         self.megabytes = self.job.application() / 1e6
 
+    @property
+    def percent(self) -> float:
+        """Of a core, that all processes together took."""
+        return 100 * sum(self.cpu.values()) / self.seconds
+
     def figures(self, count: float) -> Figures:
         """Of `count` units of work: their rate, the latencies of what they consist of, and milliseconds of CPU each."""
         if not count:

@@ -22,6 +22,7 @@ UNITS = {
     "seconds": "s",
     "kilobytes": "kB each",
     "percent": "% of a core per 1,000",
+    "added": "% of a core that 1,000 add",
     "lost": "lost",
     "queries": "queries",
     "growth": "% more memory",
@@ -55,7 +56,7 @@ def beside(value: float | None, floor: float | None) -> str:
 
 def further(product: Figures, bare: Figures) -> str:
     """What only some loads are about."""
-    names = ("seconds", "kilobytes", "percent", "queries", "growth", "lost", "p50_times", "cpu_times")
+    names = ("seconds", "kilobytes", "percent", "added", "queries", "growth", "lost", "p50_times", "cpu_times")
     return ", ".join(f"{beside(product[name], bare.get(name))} {UNITS[name]}" for name in names if name in product)
 
 

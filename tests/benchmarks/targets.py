@@ -64,7 +64,7 @@ TARGETS = (
     Target("in_flight", "seconds", 4),
     Target("in_flight", "lost", 0),
     Target("in_flight", "kilobytes", 60),
-    *(Target(load, "percent", 2, "bare") for load in ("idle", "idle_many")),
+    *(Target(load, "added", 2, "bare") for load in ("idle", "idle_many")),
     *(Target(load, "percent", 2) for load in ("idle", "idle_many")),
     *(Target(load, "kilobytes", 30) for load in ("idle", "idle_many")),
     Target("handshakes", "rate", 250),

@@ -54,6 +54,8 @@ def check(name: str, load: dict[str, Any]) -> None:
         assert load["bare"]["rate"] > product["rate"] > 0
     if name in ("boots", "in_flight", "day"):
         assert product["lost"] == 0
+    if name == "idle_many":
+        assert 0 <= product["added"] <= product["percent"]
     if name == "pages_small":
         assert product["queries"] == 3
     if name == "active_many":
