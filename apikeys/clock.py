@@ -50,7 +50,7 @@ def refresh() -> datetime:
 
 def written(moment: datetime, digits: str = "seconds") -> str:
     """As the API tells every time: ISO 8601 in UTC, to the second; `digits` are those of `isoformat`."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=digits) + "Z"
+    return moment.astimezone(UTC).isoformat(timespec=digits).removesuffix("+00:00") + "Z"
 
 
 def look() -> Look:
