@@ -197,6 +197,7 @@ class Journal:
             if not await self.flush():
                 renew_at = loop.time()  # while the database was away, leases may have run out
             if not self._sockets:
+                renew_at = loop.time() + RENEW_SECONDS  # the first to come will just have got its lease
                 continue
             if loop.time() >= renew_at:
                 if await self._renew():
