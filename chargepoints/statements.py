@@ -124,7 +124,7 @@ RECORD_ALL_LATEST = f"""
     WHERE measured.id = reading.transaction_id AND (latest_meter_at IS NULL OR latest_meter_at <= reading.moment)
 """  # noqa: S608  names of our own
 MEASURED = """
-    SELECT id, charge_point_id, connector_id, told_at IS NULL OR told_at <= %s
+    SELECT id, charge_point_id, connector_id, told_at
     FROM chargepoints_transaction
     WHERE {where}
 """

@@ -18,7 +18,7 @@ from .batch import Batch
 from .frames import Call
 from .journal import FRAME_LENGTH
 from .masking import hidden
-from .meter_values import meter_values
+from .meter_values import measurable, meter_values
 from .payloads import InvalidPayload, read_call
 from .received import Received
 from .transactions import authorize, start_transaction, stop_transaction
@@ -50,15 +50,22 @@ def handle(asked: list[Asked], *, patiently: bool = True) -> None:
     charge point somebody else holds. Raises what the database, or a fault of ours, raised: then nothing was stored, and
     no outcome counts.
     """
-    batch, asked = Batch(), first_of_each(asked)
-    with transaction.atomic():
-        held = hold(asked, patiently)
-        known = ChargePoint.objects.conversing({each.charge_point_id for each in asked}, patiently=patiently)
-        free = [each for each in asked if each.call.action not in HOLDING or each.charge_point_id in held]
-        readable = [(each, received) for each in free if (received := read(each, known, batch)) is not None]
-        for each, received in readable:
-            answer(each, received)
-        batch.store()
+    try:
+        with transaction.atomic():
+            store(first_of_each(asked), patiently)
+    except Exception:
+        measurable.forget()
+        raise
+
+
+def store(asked: list[Asked], patiently: bool) -> None:
+    batch, held = Batch(), hold(asked, patiently)
+    known = ChargePoint.objects.conversing({each.charge_point_id for each in asked}, patiently=patiently)
+    free = [each for each in asked if each.call.action not in HOLDING or each.charge_point_id in held]
+    readable = [(each, received) for each in free if (received := read(each, known, batch)) is not None]
+    for each, received in readable:
+        answer(each, received)
+    batch.store()
 
 
 def first_of_each(asked: list[Asked]) -> list[Asked]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from chargepoints.fingerprints import fingerprint
 from chargepoints.models import Latest, MeterValue, Reading, Transaction
+from chargepoints.models.measured import Measurable
 from chargepoints.readings import energy_wh
 
 from .received import Received
@@ -17,6 +19,7 @@ NO_TRANSACTION = (None, 0, -1)
 CLOCK_AHEAD = timedelta(minutes=5)
 # How often a session's readings are told of: one that comes every minute, or a little sooner, each time.
 TELL_INTERVAL = timedelta(seconds=50)
+MAXIMUM_KNOWN = 10_000
 
 
 class Measured(NamedTuple):
@@ -38,19 +41,39 @@ def store_meter_values(batch: list[Received]) -> None:
     measured.tell()
 
 
+class Measurables:
+    """Transactions that were measured lately, in this process: whose they are never changes."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, Measurable] = {}
+
+    def of(self, received: Received) -> Measurable | None:
+        """The one that the message names, if that is known to be its charge point's."""
+        known = self._by_number.get(received.payload["transactionId"])
+        return known if known is not None and known.charge_point_id == received.charge_point.pk else None
+
+    def learn(self, transactions: Iterable[Measurable]) -> None:
+        if len(self._by_number) > MAXIMUM_KNOWN:
+            self.forget()
+        self._by_number.update((each.number, each) for each in transactions)
+
+    def forget(self) -> None:
+        """Ask the database again: what was learned may have been rolled back, or be of a row that is gone."""
+        self._by_number = {}
+
+
+measurable = Measurables()
+
+
 class MeasuredTransactions:
     """The transactions that messages may measure: those that they name, or the active ones of who names none."""
 
     def __init__(self, batch: list[Received]) -> None:
         self.at = batch[-1].received_at
-        told_before = self.at - TELL_INTERVAL
-        numbers = {number for each in batch if (number := each.payload.get("transactionId")) is not None}
         silent = {each.charge_point.pk for each in batch if each.payload.get("transactionId") in NO_TRANSACTION}
-        named = Transaction.objects.named(numbers, told_before)
-        charging = Transaction.objects.charging(silent, told_before)
-        self.owners = {each.number: each.charge_point_id for each in named}
+        charging = Transaction.objects.charging(silent)
         self.charging = {(each.charge_point_id, each.connector_id): each.number for each in charging}
-        self.due = {each.number for each in [*named, *charging] if each.is_due}
+        self.all = {each.number: each for each in [*named(batch), *charging]}
         self.measured: set[int] = set()
 
     def of(self, received: Received) -> int | None:
@@ -58,7 +81,7 @@ class MeasuredTransactions:
         number, charge_point_id = received.payload.get("transactionId"), received.charge_point.pk
         if number in NO_TRANSACTION:
             number = self.charging.get((charge_point_id, received.payload["connectorId"]))
-        elif self.owners.get(number) != charge_point_id:
+        elif number not in self.all or self.all[number].charge_point_id != charge_point_id:
             received.findings["MeterValues.transactionId"] = f"unknown transaction {number}"
             return None
         if number is not None:
@@ -67,8 +90,21 @@ class MeasuredTransactions:
 
     def tell(self) -> None:
         """Have those told that were measured, unless they have just been."""
-        if due := self.measured & self.due:
-            Transaction.objects.tell(due, self.at)
+        before = self.at - TELL_INTERVAL
+        due = {each for number in self.measured if (each := self.all[number]).told_at is None or each.told_at <= before}
+        if due:
+            told = Transaction.objects.tell({each.number for each in due}, before, self.at)
+            measurable.learn(each._replace(told_at=self.at) for each in due if each.number in told)
+
+
+def named(batch: list[Received]) -> list[Measurable]:
+    """The transactions that messages name: whose is not known is asked of the database."""
+    naming = [each for each in batch if each.payload.get("transactionId") not in NO_TRANSACTION]
+    found = {each: measurable.of(each) for each in naming}
+    unknown = {each.payload["transactionId"] for each, transaction in found.items() if transaction is None}
+    asked = Transaction.objects.named(unknown)
+    measurable.learn(asked)
+    return [*filter(None, found.values()), *asked]
 
 
 def read(received: Received, member: str, transaction_id: int | None, connector_id: int) -> Measured:

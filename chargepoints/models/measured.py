@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
@@ -21,12 +21,12 @@ MAXIMUM_TRANSACTION_ID = 2**31 - 1
 
 
 class Measurable(NamedTuple):
-    """A transaction that meter values may measure; `is_due`: nobody has been told of it since the time asked for."""
+    """A transaction that meter values may measure; `told_at`: when its readings were last told of."""
 
     number: int
     charge_point_id: int
     connector_id: int
-    is_due: bool
+    told_at: datetime | None
 
 
 class Latest(NamedTuple):
@@ -46,15 +46,20 @@ def newest(readings: Collection[Latest]) -> list[Latest]:
     return [*{reading.transaction_id: reading for reading in in_order}.values()]
 
 
-def measurable(where: str, ids: Collection[int], told_before: datetime) -> list[Measurable]:
+def measurable(where: str, ids: Collection[int]) -> list[Measurable]:
     """The transactions that one of the conditions beside statements.MEASURED finds by these ids."""
     if not ids:
         return []
     one_of, named = among(ids)
-    statement = MEASURED.format(where=where.format(among=one_of))
     with prepared() as cursor:
-        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(told_before), named])
-        return [Measurable(*row) for row in cursor.fetchall()]
+        cursor.execute(MEASURED.format(where=where.format(among=one_of)), [named])
+        rows = cursor.fetchall()
+    return [Measurable(number, pk, connector_id, in_utc(told_at)) for number, pk, connector_id, told_at in rows]
+
+
+def in_utc(stored: datetime | None) -> datetime | None:
+    """The time in a column, which SQLite tells without its zone."""
+    return stored if stored is None else stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored
 
 
 class MeasuredQuerySet(ChargePointOwnedQuerySet["Transaction"]):
@@ -70,10 +75,10 @@ class MeasuredQuerySet(ChargePointOwnedQuerySet["Transaction"]):
         with connection.cursor() as cursor:
             cursor.executemany(RECORD_LATEST, [(wh, at, wh, at, pk, at) for wh, at, pk in told])
 
-    def named(self, numbers: Collection[int], told_before: datetime) -> list[Measurable]:
+    def named(self, numbers: Collection[int]) -> list[Measurable]:
         """Those of these numbers, as meter values want them."""
-        return measurable(NAMED, [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID], told_before)
+        return measurable(NAMED, [number for number in numbers if 1 <= number <= MAXIMUM_TRANSACTION_ID])
 
-    def charging(self, charge_points: Collection[int], told_before: datetime) -> list[Measurable]:
+    def charging(self, charge_points: Collection[int]) -> list[Measurable]:
         """The active ones at the connectors of these charge points, as meter values want them."""
-        return measurable(CHARGING, charge_points, told_before)
+        return measurable(CHARGING, charge_points)

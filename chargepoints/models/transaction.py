@@ -132,11 +132,18 @@ class TransactionQuerySet(StoppedQuerySet):
             numbers.discard(row.pk)
         return Surroundings(rows, sorted(numbers)) if len(numbers) >= len(starts) else self.surroundings(starts)
 
-    def tell(self, pks: Collection[int], at: datetime) -> None:
-        """Have the newest readings of these told that are still active."""
-        rows = self.active().filter(pk__in=pks).exclude(latest_meter_at=None).order_by()
+    def tell(self, pks: Collection[int], before: datetime, at: datetime) -> set[int]:
+        """Have the newest readings of these told that are still active, and were not told of after `before`.
+
+        Returns whose are.
+        """
+        due = self.active().filter(Q(told_at=None) | Q(told_at__lte=before), pk__in=pks)
+        rows = list(due.exclude(latest_meter_at=None).order_by())
         OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
-        rows.update(told_at=at)
+        told = {row.pk for row in rows}
+        if told:
+            self.filter(pk__in=told).update(told_at=at)
+        return told
 
     def matching_stop(
         self, charge_point: ChargePoint, *, id_tag: str, meter_stop: int, stopped_at: datetime
