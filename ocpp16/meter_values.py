@@ -19,6 +19,7 @@ NO_TRANSACTION = (None, 0, -1)
 CLOCK_AHEAD = timedelta(minutes=5)
 # How often a session's readings are told of: one that comes every minute, or a little sooner, each time.
 TELL_INTERVAL = timedelta(seconds=50)
+# Of transactions, some two megabytes.
 MAXIMUM_KNOWN = 10_000
 
 

@@ -133,10 +133,7 @@ class TransactionQuerySet(StoppedQuerySet):
         return Surroundings(rows, sorted(numbers)) if len(numbers) >= len(starts) else self.surroundings(starts)
 
     def tell(self, pks: Collection[int], before: datetime, at: datetime) -> set[int]:
-        """Have the newest readings of these told that are still active, and were not told of after `before`.
-
-        Returns whose are.
-        """
+        """Have the newest readings told of those that are active, and not told of since `before`; returns which are."""
         due = self.active().filter(Q(told_at=None) | Q(told_at__lte=before), pk__in=pks)
         rows = list(due.exclude(latest_meter_at=None).order_by())
         OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
