@@ -51,13 +51,17 @@ def calls(title: str, script: str, calls_each: int = 1) -> Load:
 
 
 def connections(title: str, driver: str, count: Callable[[Sizes], int], **options: Any) -> Load:
-    """Many connections to one worker."""
+    """Many connections to one worker; what the loads before have left to do for the database, is done."""
 
     def measure(system: System, sizes: Sizes) -> Figures:
         seconds = {"quiet": sizes.quiet_seconds, "seconds": sizes.idle_seconds}
         return system.drive(driver, prefix="LOAD", count=count(sizes), **seconds)
 
-    return Load(title, measure, charge_points(count), has_bare=True, **options)
+    def prepare(system: Product, sizes: Sizes) -> None:
+        system.rows("charge_points", "LOAD", count(sizes))
+        system.rows("analyze")
+
+    return Load(title, measure, prepare, has_bare=True, **options)
 
 
 def commands(title: str, at_once: Callable[[Sizes], int]) -> Load:

@@ -147,7 +147,8 @@ def queries(path: str, key: str) -> int:
 
 def main() -> None:
     functions: dict[str, Any] = {
-        function.__name__: function for function in (api_key, charge_points, fleet, meter_values, connectors, queries)
+        function.__name__: function
+        for function in (api_key, charge_points, fleet, meter_values, analyze, connectors, queries)
     }
     django.setup()
     logging.disable(logging.INFO)
