@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from apikeys.clock import written
 from ocpp16 import log_fields
 
 # What could end a line, move the cursor, or turn the direction of what follows; and what UTF-8 cannot hold.
@@ -49,7 +50,7 @@ class LogFormatter(logging.Formatter):
         return without_secrets("\n".join(parts))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  logging's name
-        return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return written(datetime.fromtimestamp(record.created, UTC), "milliseconds")
 
 
 class LineFormatter(LogFormatter):
