@@ -18,7 +18,7 @@ from .batch import Batch
 from .frames import Call
 from .journal import FRAME_LENGTH
 from .masking import hidden
-from .meter_values import measurable, meter_values
+from .meter_values import known_transactions, meter_values
 from .payloads import InvalidPayload, read_call
 from .received import Received
 from .transactions import authorize, start_transaction, stop_transaction
@@ -54,7 +54,7 @@ def handle(asked: list[Asked], *, patiently: bool = True) -> None:
         with transaction.atomic():
             store(first_of_each(asked), patiently)
     except Exception:
-        measurable.forget()
+        known_transactions.forget()
         raise
 
 

@@ -42,7 +42,7 @@ def store_meter_values(batch: list[Received]) -> None:
     measured.tell()
 
 
-class Measurables:
+class KnownTransactions:
     """Transactions that were measured lately, in this process: whose they are never changes."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Measurables:
         self._by_number = {}
 
 
-measurable = Measurables()
+known_transactions = KnownTransactions()
 
 
 class MeasuredTransactions:
@@ -95,16 +95,16 @@ class MeasuredTransactions:
         due = {each for number in self.measured if (each := self.all[number]).told_at is None or each.told_at <= before}
         if due:
             told = Transaction.objects.tell({each.number for each in due}, before, self.at)
-            measurable.learn(each._replace(told_at=self.at) for each in due if each.number in told)
+            known_transactions.learn(each._replace(told_at=self.at) for each in due if each.number in told)
 
 
 def named(batch: list[Received]) -> list[Measurable]:
     """The transactions that messages name: whose is not known is asked of the database."""
     naming = [each for each in batch if each.payload.get("transactionId") not in NO_TRANSACTION]
-    found = {each: measurable.of(each) for each in naming}
+    found = {each: known_transactions.of(each) for each in naming}
     unknown = {each.payload["transactionId"] for each, transaction in found.items() if transaction is None}
     asked = Transaction.objects.named(unknown)
-    measurable.learn(asked)
+    known_transactions.learn(asked)
     return [*filter(None, found.values()), *asked]
 
 

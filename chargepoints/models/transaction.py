@@ -138,8 +138,7 @@ class TransactionQuerySet(StoppedQuerySet):
         rows = list(due.exclude(latest_meter_at=None).order_by())
         OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
         told = {row.pk for row in rows}
-        if told:
-            self.filter(pk__in=told).update(told_at=at)
+        self.filter(pk__in=told).update(told_at=at)
         return told
 
     def matching_stop(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from chargepoints.models import ChargePoint, MeterValue, Transaction
 from chargepoints.models.measured import Measurable, MeasuredQuerySet
 from ocpp16 import handlers, meter_values
-from ocpp16.meter_values import measurable
+from ocpp16.meter_values import known_transactions
 from tests.events import data_of
 from tests.ocpp16.asking import handled
 
@@ -47,7 +47,7 @@ def asked(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Collect
 
     monkeypatch.setattr(MeasuredQuerySet, "named", named)
     yield asked
-    measurable.forget()
+    known_transactions.forget()
 
 
 def measure(row: ChargePoint, number: int, energy: int) -> MeterValue:
@@ -95,7 +95,7 @@ def test_knows_no_more_than_it_may(row: ChargePoint, number: int, asked: Any, mo
 
 async def test_tells_no_sooner_where_another_process_has_told(row: ChargePoint, number: int, asked: Any) -> None:
     long_ago = timezone.now() - timedelta(hours=1)
-    measurable.learn([Measurable(number, row.pk, 1, long_ago)])
+    known_transactions.learn([Measurable(number, row.pk, 1, long_ago)])
     measure(row, number, 120)
     assert await told(row) == [110]
     Transaction.objects.update(told_at=long_ago)
