@@ -54,16 +54,14 @@ NOT_ACCEPTED = """
     WHERE id {among} AND registration_status = 'Accepted'
 """
 # Byte by byte, as the index has them: the order of words of some language knows no beginning.
-ACCEPTED = {
-    "postgresql": """
-        SELECT count(*), sum(CAST(substr(channel_name, %s) AS bigint)) FROM chargepoints_chargepoint
-        WHERE channel_name ~>=~ %s AND channel_name ~<~ %s AND registration_status = 'Accepted'
-    """,
-    "sqlite": """
-        SELECT count(*), sum(CAST(substr(channel_name, %s) AS integer)) FROM chargepoints_chargepoint
-        WHERE channel_name >= %s AND channel_name < %s AND registration_status = 'Accepted'
-    """,
+CHANNELS = {
+    "postgresql": "channel_name ~>=~ %s AND channel_name ~<~ %s",
+    "sqlite": "channel_name >= %s AND channel_name < %s",
 }
+ACCEPTED = """
+    SELECT count(*), sum(CAST(substr(channel_name, %s) AS bigint)) FROM chargepoints_chargepoint
+    WHERE {channels} AND registration_status = 'Accepted'
+"""
 LISTED = """
     SELECT {columns}
     FROM chargepoints_idtag

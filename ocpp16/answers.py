@@ -25,7 +25,7 @@ class Answers(dict[tuple[str, str, int], str]):
         return self.get(key_of(call))
 
     def remember(self, call: frames.Call, text: str, count: int) -> None:
-        """Keep this answer, and of the older ones so many that there are `count`."""
+        """Keep this answer, and the newest before it: of `count` CALLs on their way, all may be repeated."""
         self[key_of(call)] = text
         if len(self) > count:
             del self[next(iter(self))]

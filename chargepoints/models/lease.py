@@ -15,7 +15,7 @@ from apikeys.statements import LINES, among, lined, prepared
 
 from ..database import update
 from ..lookups import IsAmong
-from ..statements import ACCEPTED, HOLD, NOT_ACCEPTED
+from ..statements import ACCEPTED, CHANNELS, HOLD, NOT_ACCEPTED
 from . import happened
 from .event import OutboxEvent
 
@@ -148,7 +148,8 @@ class LeaseQuerySet(OrganizationQuerySet["ChargePoint"]):
         It takes a tenth of what `owning` does, which is asked only where this is not as expected.
         """
         with prepared() as cursor:
-            cursor.execute(ACCEPTED[connection.vendor], [len(channels) + 1, channels, after(channels)])
+            statement = ACCEPTED.format(channels=CHANNELS[connection.vendor])
+            cursor.execute(statement, [len(channels) + 1, channels, after(channels)])
             count, numbers = cursor.fetchone()
         return count, int(numbers or 0)
 

@@ -58,7 +58,7 @@ def connections(title: str, driver: str, count: Callable[[Sizes], int], **option
         return system.drive(driver, prefix="LOAD", count=count(sizes), **seconds)
 
     def prepare(system: Product, sizes: Sizes) -> None:
-        system.rows("charge_points", "LOAD", count(sizes))
+        charge_points(count)(system, sizes)
         system.rows("analyze")
 
     return Load(title, measure, prepare, has_bare=True, **options)
