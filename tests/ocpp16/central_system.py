@@ -30,6 +30,10 @@ class Conversation(OcppChargePoint):
         super().__init__(socket.request.path.rsplit("/", 1)[-1], socket, DEADLINE)
         self.central_system = central_system
 
+    async def route_message(self, raw_msg: str) -> None:
+        self.central_system.frames.append(raw_msg)
+        await super().route_message(raw_msg)
+
     async def _send(self, message: str) -> None:
         if message.startswith("[4,"):
             self.central_system.call_errors.append(message)
@@ -97,6 +101,7 @@ class CentralSystem:
         self.transactions = 1000
         self.tags: dict[str, dict[str, str]] = {}
         self.received: list[tuple[str, dict[str, Any]]] = []
+        self.frames: list[str] = []
         self.call_errors: list[str] = []
         self.sockets: list[ServerConnection] = []
         self.conversation: Conversation | None = None

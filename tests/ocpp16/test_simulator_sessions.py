@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -86,9 +85,13 @@ class TestSession:
 
     async def test_the_answer_to_a_command_leaves_before_what_it_causes(self, central_system):
         async with simulated(central_system):
-            answered = asyncio.create_task(central_system.command(call.TriggerMessage("Heartbeat")))
-            await central_system.expect("Heartbeat")
-            assert answered.done()
+            await central_system.command(call.TriggerMessage("FirmwareStatusNotification"))
+            await central_system.expect("FirmwareStatusNotification")
+        answered, caused = (
+            next(index for index, frame in enumerate(central_system.frames) if sign in frame)
+            for sign in ("[3,", "FirmwareStatusNotification")
+        )
+        assert answered < caused
 
 
 class TestMakes:
