@@ -67,10 +67,11 @@ def among(values: Collection[int] | Collection[str] | Collection[uuid.UUID]) -> 
         (value,) = values
         # As text: integers of different sizes would be different statements.
         return "= %s", str(value) if connection.vendor == "postgresql" else value
-    return ONE_OF[connection.vendor], _listed([*values])
+    return ONE_OF[connection.vendor], as_list([*values])
 
 
-def _listed(values: list[Any]) -> Any:
+def as_list(values: list[Any]) -> Any:
+    """The values as one parameter: an array in PostgreSQL, in SQLite one of JSON."""
     if values and isinstance(values[0], int):  # as text, which takes the driver a fraction
         text = ",".join(map(str, values))
         return f"{{{text}}}" if connection.vendor == "postgresql" else f"[{text}]"

@@ -137,16 +137,34 @@ READING = {
     "sampled_values": "jsonb",
     "fingerprint": "uuid",
 }
-# With the newest of them, which saves a round trip. One parameter for all: ten thousand rows of the ORM's take three
-# times as long.
+# One parameter for all: ten thousand rows of the ORM's take three times as long.
+STORE_READINGS = f"""
+    INSERT INTO chargepoints_metervalue ({", ".join(READING)})
+    {rows_of(**READING)}
+    WHERE {{condition}}
+    ON CONFLICT (charge_point_id, fingerprint) DO NOTHING
+"""
+# With the newest of them, which saves a round trip.
 RECORD_READINGS = f"""
-    WITH stored AS (
-        INSERT INTO chargepoints_metervalue ({", ".join(READING)})
-        {rows_of(**READING)}
-        ON CONFLICT (charge_point_id, fingerprint) DO NOTHING
-    )
+    WITH stored AS ({STORE_READINGS.format(condition="TRUE")})
     {RECORD_ALL_LATEST}
 """
+ALL_ACCEPTED = "NOT EXISTS (SELECT FROM refused)"
+# A transaction of its own, with all that has to be known of the senders: three round trips less. It tells who is not
+# accepted; nothing is stored then.
+RECORD_READINGS_OF_ACCEPTED = f"""
+    WITH refused AS (
+        SELECT unnest(CAST(%s AS bigint[])) AS id WHERE {LOSE_PATIENCE} IS NOT NULL
+        EXCEPT
+        SELECT id FROM chargepoints_chargepoint
+        WHERE id = ANY (CAST(%s AS bigint[])) AND registration_status = 'Accepted'
+    ), stored AS (
+        {STORE_READINGS.format(condition=ALL_ACCEPTED)}
+    ), latest AS (
+        {RECORD_ALL_LATEST} AND {ALL_ACCEPTED}
+    )
+    SELECT id FROM refused
+"""  # noqa: S608
 REPORTED = "charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code"
 TAKE_OVER = """
     ON CONFLICT (charge_point_id, connector_id) DO UPDATE SET
@@ -170,16 +188,18 @@ STATUSES = rows_of(
 # prepared must not change its types, as it would where a migration makes a column longer.
 # Until the transaction ends, nobody deletes the charge points that are kept: to see to that row by row, as foreign keys
 # do, takes twice as long. Their connectors come first, as in a deletion: who locks in another order may wait for ever.
-REPORT = f"""
+REPORT_SO = f"""
     WITH told AS (
         {STATUSES}
+        WHERE {{patience}}
     ), current AS (
         INSERT INTO chargepoints_connector ({REPORTED}, timestamp, availability, scheduled_availability)
         SELECT {REPORTED}, timestamp, '', '' FROM told WHERE is_last ORDER BY charge_point_id, connector_id
         {TAKE_OVER}
         RETURNING charge_point_id
     ), kept AS (
-        SELECT id FROM chargepoints_chargepoint WHERE id = ANY (ARRAY(SELECT charge_point_id FROM current))
+        SELECT id, registration_status FROM chargepoints_chargepoint
+        WHERE id = ANY (ARRAY(SELECT charge_point_id FROM current))
         ORDER BY id FOR KEY SHARE
     ), history AS (
         INSERT INTO chargepoints_connectorstatus ({REPORTED}, timestamp, received_at)
@@ -189,7 +209,17 @@ REPORT = f"""
         vendor_error_code::text
     FROM chargepoints_connector
     WHERE (charge_point_id, connector_id) IN (SELECT charge_point_id, connector_id FROM told)
+    {{refused}}
 """  # noqa: S608  names of our own
+REPORT = REPORT_SO.format(patience="TRUE", refused="")
+# With those who are not accepted, in rows that name no connector.
+REPORT_PRESUMING = REPORT_SO.format(
+    patience=f"{LOSE_PATIENCE} IS NOT NULL",
+    refused="""
+        UNION ALL
+        SELECT id, NULL, '', '', '', '', '' FROM kept WHERE registration_status <> 'Accepted'
+    """,
+)
 REPORT_EACH = f"""
     INSERT INTO chargepoints_connector ({REPORTED}, timestamp, availability, scheduled_availability)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', '')

@@ -53,6 +53,11 @@ class Batch:
         """Have an event recorded with all others, before the commit."""
         self._happened.append(happened)
 
+    @property
+    def stores_several(self) -> bool:
+        """Whether its CALLs are of several kinds, each of which is stored by itself."""
+        return len(self._later) > 1
+
     def store(self) -> None:
         self.settle()
         for store, received in self._later.items():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
+from apikeys import clock
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification, SecurityEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
+from chargepoints.models.conversing import NotAccepted
 
 from . import times
 from .batch import Batch
@@ -20,13 +23,15 @@ from .journal import FRAME_LENGTH
 from .masking import hidden
 from .meter_values import known_transactions, meter_values
 from .payloads import InvalidPayload, read_call
-from .received import Received
+from .received import Presumed, Received
 from .transactions import authorize, start_transaction, stop_transaction
 
 # Answered only once committed, and not at all while they cannot be: the charge point then repeats them.
 BILLING = frozenset({"StartTransaction", "StopTransaction"})
 # What changes the charge point's row, or must not meet another such for the same charge point.
 HOLDING = frozenset({"BootNotification", "StartTransaction"})
+# Of who sends these no more need be known than that they are accepted, which is found out as they are stored.
+PRESUMING = frozenset({"MeterValues", "StatusNotification"})
 
 # The payload of a CALLRESULT and the findings {kind: detail}, or what prevented it.
 Outcome = tuple[dict[str, Any], dict[str, str]] | BaseException
@@ -50,9 +55,11 @@ def handle(asked: list[Asked], *, patiently: bool = True) -> None:
     charge point somebody else holds. Raises what the database, or a fault of ours, raised: then nothing was stored, and
     no outcome counts.
     """
+    first = first_of_each(asked)
     try:
-        with transaction.atomic():
-            store(first_of_each(asked), patiently)
+        if patiently or not store_presuming(first):
+            with transaction.atomic():
+                store(first, patiently)
     except Exception:
         known_transactions.forget()
         raise
@@ -61,11 +68,31 @@ def handle(asked: list[Asked], *, patiently: bool = True) -> None:
 def store(asked: list[Asked], patiently: bool) -> None:
     batch, held = Batch(), hold(asked, patiently)
     known = ChargePoint.objects.conversing({each.charge_point_id for each in asked}, patiently=patiently)
-    free = [each for each in asked if each.call.action not in HOLDING or each.charge_point_id in held]
-    readable = [(each, received) for each in free if (received := read(each, known, batch)) is not None]
+    take([each for each in asked if each.call.action not in HOLDING or each.charge_point_id in held], known, batch)
+    batch.store()
+
+
+def store_presuming(asked: list[Asked]) -> bool:
+    """Store CALLs that may be, a round trip or three sooner; False, and nothing is stored, where some may not."""
+    at = clock.known_now()
+    if connection.vendor != "postgresql" or at is None or not PRESUMING.issuperset(each.call.action for each in asked):
+        return False
+    batch = Batch()
+    take(asked, {each.charge_point_id: Presumed(each.charge_point_id, at) for each in asked}, batch)
+    try:
+        with transaction.atomic() if batch.stores_several else nullcontext():
+            batch.store()
+    except NotAccepted:
+        known_transactions.forget()
+        return False
+    return True
+
+
+def take(asked: list[Asked], known: dict[int, Any], batch: Batch) -> None:
+    """Set the outcome of each CALL, and have in the batch what is to be stored for it."""
+    readable = [(each, received) for each in asked if (received := read(each, known, batch)) is not None]
     for each, received in readable:
         answer(each, received)
-    batch.store()
 
 
 def first_of_each(asked: list[Asked]) -> list[Asked]:
@@ -153,7 +180,8 @@ def status_notification(received: Received) -> dict[str, Any]:
 
 
 def store_statuses(batch: list[Received]) -> None:
-    ConnectorStatus.objects.report([reported_status(received) for received in batch])
+    told = [reported_status(received) for received in batch]
+    ConnectorStatus.objects.report(told, presuming=batch[0].is_presuming)
 
 
 def reported_status(received: Received) -> happened.Reported:

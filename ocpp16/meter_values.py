@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -38,7 +38,8 @@ def meter_values(received: Received) -> dict[str, Any]:
 
 def store_meter_values(batch: list[Received]) -> None:
     measured = MeasuredTransactions(batch)
-    record([read(each, "meterValue", measured.of(each), each.payload["connectorId"]) for each in batch])
+    readings = [read(each, "meterValue", measured.of(each), each.payload["connectorId"]) for each in batch]
+    record(readings, {each.charge_point.pk for each in batch if each.is_presuming})
     measured.tell()
 
 
@@ -146,7 +147,7 @@ def reading_time(received: Received, measured_at: datetime) -> datetime:
     return received.received_at
 
 
-def record(measured: list[Measured]) -> None:
+def record(measured: list[Measured], presumed: Collection[int] = ()) -> None:
     """Store every sample, and keep the newest reading of each transaction's energy register on it."""
     readings = [reading for each in measured for reading in each.readings]
-    MeterValue.objects.record(readings, [each.latest for each in measured if each.latest is not None])
+    MeterValue.objects.record(readings, [each.latest for each in measured if each.latest is not None], presumed)

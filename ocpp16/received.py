@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chargepoints.fingerprints import start_mark
 from chargepoints.models import ChargePoint
+from chargepoints.models.charge_point import RegistrationStatus
 
 from . import times
 from .batch import Batch
@@ -17,6 +18,14 @@ from .payloads import InvalidPayload
 
 MAXIMUM_INTEGER = 2**31 - 1
 MAXIMUM_METER = 2**63 - 1
+
+
+class Presumed(NamedTuple):
+    """A charge point that is taken to be accepted, until what it sends is stored."""
+
+    pk: int
+    asked_at: datetime
+    registration_status: str = RegistrationStatus.ACCEPTED
 
 
 @dataclass(eq=False)
@@ -29,6 +38,11 @@ class Received:
     findings: dict[str, str]
     received_at: datetime
     batch: Batch
+
+    @property
+    def is_presuming(self) -> bool:
+        """Whether it is still to be found out that the charge point is accepted, where this is stored."""
+        return isinstance(self.charge_point, Presumed)
 
     @cached_property
     def timestamp(self) -> datetime:

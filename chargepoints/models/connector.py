@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -11,9 +11,10 @@ from apikeys.statements import prepared
 
 from ..database import insert
 from ..json_text import listed
-from ..statements import REPORT, REPORT_EACH
+from ..statements import REPORT, REPORT_EACH, REPORT_PRESUMING
 from . import happened
 from .charge_point import Availability, ChargePoint
+from .conversing import NotAccepted
 from .event import OutboxEvent
 from .happened import Reported
 
@@ -46,28 +47,39 @@ class Connector(models.Model):
 
 
 class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
-    def report(self, told: list[Reported]) -> None:
-        """Store StatusNotifications: their history, the state of each connector by the last of its own, and events."""
+    def report(self, told: list[Reported], *, presuming: bool = False) -> None:
+        """Store StatusNotifications: their history, the state of each connector by the last of its own, and events.
+
+        Where it is only presumed that their charge points are accepted, PostgreSQL finds it out in passing; raises
+        NotAccepted.
+        """
         last = {status.connector: status for status in told}
         store = store_together if connection.vendor == "postgresql" else store_each
-        known = {before.connector: before for before in store(told, last)}
-        events: list[happened.Happened] = []
-        for status in told:
-            events += happened.status_reported(status, known.get(status.connector))
-            known[status.connector] = status
-        OutboxEvent.objects.record(events)
+        with transaction.atomic(savepoint=False):
+            known = {before.connector: before for before in store(told, last, presuming)}
+            events: list[happened.Happened] = []
+            for status in told:
+                events += happened.status_reported(status, known.get(status.connector))
+                known[status.connector] = status
+            OutboxEvent.objects.record(events)
 
 
-def store_together(told: list[Reported], last: dict[tuple[int, int], Reported]) -> list[Reported]:
+Last = dict[tuple[int, int], Reported]
+
+
+def store_together(told: list[Reported], last: Last, presuming: bool) -> list[Reported]:
     """Store them in one statement; returns what their connectors had said before."""
     rows = [(*status, last[status.connector] is status) for status in told]
     with prepared() as cursor:
-        cursor.execute(REPORT, [listed(rows)])
-        return [Reported(*row) for row in cursor.fetchall()]
+        cursor.execute(REPORT_PRESUMING if presuming else REPORT, [listed(rows)])
+        known = [Reported(*row) for row in cursor.fetchall()]
+    if presuming and any(before.connector_id is None for before in known):
+        raise NotAccepted
+    return known
 
 
-def store_each(told: list[Reported], last: dict[tuple[int, int], Reported]) -> list[Reported]:
-    """The same for a database that changes one table at a time."""
+def store_each(told: list[Reported], last: Last, presuming: bool) -> list[Reported]:
+    """The same for a database that changes one table at a time, and is asked beforehand who is accepted."""
     adapt = connection.ops.adapt_datetimefield_value
     insert(ConnectorStatus, Reported._fields, [(*row, adapt(at), adapt(received)) for *row, at, received in told])
     known = Connector.objects.filter(charge_point__in={status.charge_point_id for status in told}).order_by()

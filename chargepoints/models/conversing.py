@@ -23,6 +23,10 @@ OF_CHARGE_POINT = ("id", "organization_id", "is_simulated", "registration_status
 OF_ORGANIZATION = ("id", "accept_unknown_id_tags", "heartbeat_interval")
 
 
+class NotAccepted(Exception):
+    """Somebody was presumed to be an accepted charge point who is not; nothing was stored."""
+
+
 class ConversingQuerySet(LeaseQuerySet):
     def conversing(self, pks: Collection[int], *, patiently: bool = True) -> dict[int, ChargePoint]:
         """By primary key, with what an answer to them depends on, and `asked_at`: the time by the shared clock.

@@ -9,11 +9,12 @@ from django.db import connection, models
 from django.utils import timezone
 
 from apikeys.querysets import ChargePointOwnedQuerySet
-from apikeys.statements import prepared
+from apikeys.statements import as_list, prepared
 
 from ..json_text import listed
-from ..statements import RECORD_READINGS
+from ..statements import RECORD_READINGS, RECORD_READINGS_OF_ACCEPTED
 from .charge_point import ChargePoint
+from .conversing import NotAccepted
 from .measured import Latest, newest
 from .transaction import Transaction
 
@@ -31,16 +32,27 @@ class Reading(NamedTuple):
 
 
 class MeterValueQuerySet(ChargePointOwnedQuerySet["MeterValue"]):
-    def record(self, readings: list[Reading], latest: Collection[Latest]) -> None:
-        """Store readings, those that a charge point repeats once, and have the newest of transactions kept on them."""
+    def record(self, readings: list[Reading], latest: Collection[Latest], presumed: Collection[int] = ()) -> None:
+        """Store readings, those that a charge point repeats once, and have the newest of transactions kept on them.
+
+        Of charge points that are `presumed` to be accepted, PostgreSQL finds it out in the same statement, which needs
+        no transaction around it; raises NotAccepted.
+        """
         # In one order everywhere, so that two processes that store the same do not wait for each other.
         readings = sorted(readings, key=lambda reading: (reading.charge_point_id, reading.fingerprint))
         if connection.vendor != "postgresql":
             self.bulk_create([MeterValue(**reading._asdict()) for reading in readings], ignore_conflicts=True)
             Transaction.objects.record_latest(latest)
             return
+        told = [listed(readings), listed(newest(latest))]
         with prepared() as cursor:
-            cursor.execute(RECORD_READINGS, [listed(readings), listed(newest(latest))])
+            if not presumed:
+                cursor.execute(RECORD_READINGS, told)
+                return
+            named = as_list([*presumed])
+            cursor.execute(RECORD_READINGS_OF_ACCEPTED, [named, named, *told])
+            if cursor.fetchall():
+                raise NotAccepted
 
 
 class MeterValue(models.Model):

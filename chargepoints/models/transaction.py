@@ -135,10 +135,13 @@ class TransactionQuerySet(StoppedQuerySet):
     def tell(self, pks: Collection[int], before: datetime, at: datetime) -> set[int]:
         """Have the newest readings told of those that are active, and not told of since `before`; returns which are."""
         due = self.active().filter(Q(told_at=None) | Q(told_at__lte=before), pk__in=pks)
-        rows = list(due.exclude(latest_meter_at=None).order_by())
-        OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
-        told = {row.pk for row in rows}
-        self.filter(pk__in=told).update(told_at=at)
+        with database.atomic(savepoint=False):
+            # Whom somebody else holds, the next reading will have told.
+            free = due.exclude(latest_meter_at=None).select_for_update(skip_locked=True, no_key=True)
+            rows = list(free.order_by())
+            OutboxEvent.objects.record(happened.session_updated(row) for row in rows)
+            told = {row.pk for row in rows}
+            self.filter(pk__in=told).update(told_at=at)
         return told
 
     def matching_stop(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from chargepoints.models import ChargePoint
 from ocpp16.frames import Call
 from ocpp16.handlers import Asked, handle
+from ocpp16.writer import writer
 from tests.charge_point import ChargePointClient
 
 
@@ -35,6 +37,19 @@ def handled(row: ChargePoint, action: str, payload: dict[str, Any]) -> dict[str,
     handle([asked])
     assert isinstance(asked.outcome, tuple)
     return asked.outcome[0]
+
+
+async def outcome(row: ChargePoint, action: str, payload: dict[str, Any], triggered: Collection[str] = ()) -> Any:
+    """What comes of a message; of one of these actions, the charge point was asked for it."""
+    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    writer.ask(Asked(row.pk, Call("m", action, payload), {*triggered}), lambda asked: told.set_result(asked.outcome))
+    return await told
+
+
+async def say(*messages: tuple[ChargePoint, str, dict[str, Any]]) -> list[Any]:
+    """What each message is answered, or the exception; all come in one turn of the loop."""
+    answers = await asyncio.gather(*(outcome(*message) for message in messages))
+    return [answer[0] if isinstance(answer, tuple) else answer for answer in answers]
 
 
 def this_millisecond() -> datetime:

@@ -16,9 +16,9 @@ from ocpp16 import handlers, writer
 from ocpp16.frames import Call
 from ocpp16.handlers import Asked
 from ocpp16.payloads import InvalidPayload
-from ocpp16.writer import Writer, leave_alone
+from ocpp16.writer import leave_alone
 from tests.events import published
-from tests.ocpp16.asking import handled
+from tests.ocpp16.asking import handled, outcome, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,20 +36,6 @@ def reading(value: int) -> dict[str, Any]:
 @pytest.fixture
 def rows(make_charge_point: Callable[..., ChargePoint]) -> list[ChargePoint]:
     return [make_charge_point() for _ in range(COUNT)]
-
-
-async def outcome(batches: Writer, row: ChargePoint, action: str, payload: dict[str, Any]) -> Any:
-    """What comes of a message."""
-    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    batches.ask(Asked(row.pk, Call("m", action, payload), set()), lambda asked: told.set_result(asked.outcome))
-    return await told
-
-
-async def say(*messages: tuple[ChargePoint, str, dict[str, Any]]) -> list[Any]:
-    """What each message is answered, or the exception; all come in one turn of the loop."""
-    batches = Writer()
-    answers = await asyncio.gather(*(outcome(batches, *message) for message in messages))
-    return [answer[0] if isinstance(answer, tuple) else answer for answer in answers]
 
 
 async def test_share_one_transaction(rows: list[ChargePoint], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,11 +215,10 @@ async def test_start_a_tag_once(rows: list[ChargePoint], handled_together: None)
 async def test_do_not_wait_for_a_charge_point_that_somebody_holds(rows: list[ChargePoint]) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no row locks")
-    batches = Writer()
     with transaction.atomic():
         ChargePoint.objects.hold([rows[0].pk], patiently=True)
-        waiting = asyncio.create_task(outcome(batches, rows[0], "StartTransaction", START))
-        others = [outcome(batches, row, "StartTransaction", START) for row in rows[1:]]
+        waiting = asyncio.create_task(outcome(rows[0], "StartTransaction", START))
+        others = [outcome(row, "StartTransaction", START) for row in rows[1:]]
         answers = await asyncio.wait_for(asyncio.gather(*others), 5)
         assert len({payload["transactionId"] for payload, _ in answers}) == COUNT - 1
         assert not waiting.done()
@@ -245,12 +230,11 @@ async def test_do_not_wait_long_for_anything_else(rows: list[ChargePoint]) -> No
         pytest.skip("SQLite has no row locks")
     number = handled(rows[0], "StartTransaction", START)["transactionId"]
     stop = {"transactionId": number, "meterStop": 200, "timestamp": "2026-01-01T11:00:00Z"}
-    batches = Writer()
     with transaction.atomic():
         Transaction.objects.select_for_update().get(pk=number)
-        waiting = asyncio.create_task(outcome(batches, rows[0], "StopTransaction", stop))
+        waiting = asyncio.create_task(outcome(rows[0], "StopTransaction", stop))
         answers = await asyncio.wait_for(
-            asyncio.gather(*(outcome(batches, row, "StartTransaction", START) for row in rows[1:])), 5
+            asyncio.gather(*(outcome(row, "StartTransaction", START) for row in rows[1:])), 5
         )
         assert len(answers) == COUNT - 1
         assert not waiting.done()
