@@ -165,66 +165,6 @@ RECORD_READINGS_OF_ACCEPTED = f"""
     )
     SELECT id FROM refused
 """  # noqa: S608
-REPORTED = "charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code"
-TAKE_OVER = """
-    ON CONFLICT (charge_point_id, connector_id) DO UPDATE SET
-        status = EXCLUDED.status, error_code = EXCLUDED.error_code, info = EXCLUDED.info,
-        vendor_id = EXCLUDED.vendor_id, vendor_error_code = EXCLUDED.vendor_error_code,
-        timestamp = EXCLUDED.timestamp
-"""
-STATUSES = rows_of(
-    charge_point_id="bigint",
-    connector_id="integer",
-    status="text",
-    error_code="text",
-    info="text",
-    vendor_id="text",
-    vendor_error_code="text",
-    timestamp="timestamptz",
-    received_at="timestamptz",
-    is_last="boolean",
-)
-# What is asked of connectors is as it was before: all parts of a statement see the same. It is text, since what is
-# prepared must not change its types, as it would where a migration makes a column longer.
-# Until the transaction ends, nobody deletes the charge points that are kept: to see to that row by row, as foreign keys
-# do, takes twice as long. Their connectors come first, as in a deletion: who locks in another order may wait for ever.
-REPORT_SO = f"""
-    WITH told AS (
-        {STATUSES}
-        WHERE {{patience}}
-    ), current AS (
-        INSERT INTO chargepoints_connector ({REPORTED}, timestamp, availability, scheduled_availability)
-        SELECT {REPORTED}, timestamp, '', '' FROM told WHERE is_last ORDER BY charge_point_id, connector_id
-        {TAKE_OVER}
-        RETURNING charge_point_id
-    ), kept AS (
-        SELECT id, registration_status FROM chargepoints_chargepoint
-        WHERE id = ANY (ARRAY(SELECT charge_point_id FROM current))
-        ORDER BY id FOR KEY SHARE
-    ), history AS (
-        INSERT INTO chargepoints_connectorstatus ({REPORTED}, timestamp, received_at)
-        SELECT {REPORTED}, timestamp, received_at FROM told JOIN kept ON kept.id = charge_point_id
-    )
-    SELECT charge_point_id, connector_id, status::text, error_code::text, info::text, vendor_id::text,
-        vendor_error_code::text
-    FROM chargepoints_connector
-    WHERE (charge_point_id, connector_id) IN (SELECT charge_point_id, connector_id FROM told)
-    {{refused}}
-"""  # noqa: S608  names of our own
-REPORT = REPORT_SO.format(patience="TRUE", refused="")
-# With those who are not accepted, in rows that name no connector.
-REPORT_PRESUMING = REPORT_SO.format(
-    patience=f"{LOSE_PATIENCE} IS NOT NULL",
-    refused="""
-        UNION ALL
-        SELECT id, NULL, '', '', '', '', '' FROM kept WHERE registration_status <> 'Accepted'
-    """,
-)
-REPORT_EACH = f"""
-    INSERT INTO chargepoints_connector ({REPORTED}, timestamp, availability, scheduled_availability)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', '')
-    {TAKE_OVER}
-"""  # noqa: S608
 # PostgreSQL makes an id in a fifth of the time.
 RECORD_EVENTS = f"""
     INSERT INTO chargepoints_outboxevent (uuid, charge_point_id, type, data)

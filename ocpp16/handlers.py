@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from apikeys import clock
 from chargepoints.models import ChargePoint, ConnectorStatus, Notification, SecurityEvent, happened
 from chargepoints.models.charge_point import RegistrationStatus
+from chargepoints.models.connector import Reported
 from chargepoints.models.conversing import NotAccepted
 
 from . import times
@@ -184,8 +185,8 @@ def store_statuses(batch: list[Received]) -> None:
     ConnectorStatus.objects.report(told, presuming=batch[0].is_presuming)
 
 
-def reported_status(received: Received) -> happened.Reported:
-    return happened.Reported(
+def reported_status(received: Received) -> Reported:
+    return Reported(
         charge_point_id=received.charge_point.pk,
         connector_id=received.integer("connectorId"),
         status=received.payload["status"],

@@ -27,7 +27,7 @@ from chargepoints.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from chargepoints.models.happened import Reported
+from chargepoints.models.connector import Reported
 from ocpp16.models import BulkCommand, Command, Message, RefusedConnection
 
 HOSTILE = "<script>alert(1)</script>"
@@ -81,7 +81,7 @@ def of_organization(organization: Organization, mark: str) -> list[Any]:
 
 def of_charge_point(charge_point: ChargePoint, mark: str) -> list[Any]:
     now, text = timezone.now(), f"{mark}{HOSTILE}"
-    status = Reported(charge_point.pk, 1, "Faulted", "OtherError", text, timestamp=now, received_at=now)
+    status = Reported(charge_point.pk, 1, "Faulted", "OtherError", now, now, info=text)
     ConnectorStatus.objects.report([status])
     ConformanceFinding.objects.record(charge_point.pk, f"{mark} finding", text, 2, now)
     transaction, _ = Transaction.objects.start(

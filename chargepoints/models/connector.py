@@ -1,22 +1,21 @@
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models import Q
 from django.utils import timezone
 
+from apikeys.clock import written
 from apikeys.querysets import ChargePointOwnedQuerySet
 from apikeys.statements import prepared
 
-from ..database import insert
+from ..attention import attention
 from ..json_text import listed
-from ..statements import REPORT, REPORT_EACH, REPORT_PRESUMING
-from . import happened
+from ..status_statements import REPORT, REPORT_OF_ACCEPTED, STORE_STATUS_IN_SQLITE, TELL_STATUS_IN_SQLITE
 from .charge_point import Availability, ChargePoint
 from .conversing import NotAccepted
-from .event import OutboxEvent
-from .happened import Reported
 
 # A connector that has reported nothing yet is not listed, nor is the charge point itself while all is well.
 LISTED = ~Q(status="") & ~Q(connector_id=0, status="Available")
@@ -46,48 +45,55 @@ class Connector(models.Model):
         return f"{self.charge_point} connector {self.connector_id}"
 
 
+class Reported(NamedTuple):
+    """What a connector says of itself by a StatusNotification."""
+
+    charge_point_id: int
+    connector_id: int
+    status: str
+    error_code: str
+    timestamp: datetime
+    received_at: datetime
+    info: str = ""
+    vendor_id: str = ""
+    vendor_error_code: str = ""
+
+
 class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
     def report(self, told: list[Reported], *, presuming: bool = False) -> None:
-        """Store StatusNotifications: their history, the state of each connector by the last of its own, and events.
+        """Store StatusNotifications, one for each connector: its state, its history, and events of what has changed.
 
-        Where it is only presumed that their charge points are accepted, PostgreSQL finds it out in passing; raises
-        NotAccepted.
+        Where it is only presumed that their charge points are accepted, PostgreSQL finds it out in the same statement,
+        which needs no transaction around it; raises NotAccepted.
         """
-        last = {status.connector: status for status in told}
-        store = store_together if connection.vendor == "postgresql" else store_each
-        with transaction.atomic(savepoint=False):
-            known = {before.connector: before for before in store(told, last, presuming)}
-            events: list[happened.Happened] = []
-            for status in told:
-                events += happened.status_reported(status, known.get(status.connector))
-                known[status.connector] = status
-            OutboxEvent.objects.record(events)
+        adapt = connection.ops.adapt_datetimefield_value
+        rows = listed(
+            (*each[:4], adapt(each.timestamp), adapt(each.received_at), *each[6:], written(each.timestamp))
+            for each in told
+        )
+        is_postgresql = connection.vendor == "postgresql"
+        if store_together(rows, presuming) if is_postgresql else store_one_by_one(rows):
+            attention.draw()
 
 
-Last = dict[tuple[int, int], Reported]
-
-
-def store_together(told: list[Reported], last: Last, presuming: bool) -> list[Reported]:
-    """Store them in one statement; returns what their connectors had said before."""
-    rows = [(*status, last[status.connector] is status) for status in told]
+def store_together(rows: str, presuming: bool) -> int:
+    """Store rows of STATUS; returns how many events there will be."""
     with prepared() as cursor:
-        cursor.execute(REPORT_PRESUMING if presuming else REPORT, [listed(rows)])
-        known = [Reported(*row) for row in cursor.fetchall()]
-    if presuming and any(before.connector_id is None for before in known):
+        cursor.execute(REPORT_OF_ACCEPTED if presuming else REPORT, [rows])
+        refused, events = cursor.fetchone()
+    if refused:
         raise NotAccepted
-    return known
+    return events
 
 
-def store_each(told: list[Reported], last: Last, presuming: bool) -> list[Reported]:
+def store_one_by_one(rows: str) -> int:
     """The same for a database that changes one table at a time, and is asked beforehand who is accepted."""
-    adapt = connection.ops.adapt_datetimefield_value
-    insert(ConnectorStatus, Reported._fields, [(*row, adapt(at), adapt(received)) for *row, at, received in told])
-    known = Connector.objects.filter(charge_point__in={status.charge_point_id for status in told}).order_by()
-    before = [Reported(*row) for row in known.values_list(*Reported._fields[:-2])]
-    rows: list[Any] = [(*row, adapt(at)) for *row, at, _ in last.values()]
     with connection.cursor() as cursor:
-        cursor.executemany(REPORT_EACH, rows)
-    return before
+        cursor.execute(TELL_STATUS_IN_SQLITE, [rows])
+        events = cursor.rowcount
+        for statement in STORE_STATUS_IN_SQLITE:
+            cursor.execute(statement, [rows])
+    return events
 
 
 class ConnectorStatus(models.Model):

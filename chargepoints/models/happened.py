@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .event import EventType, Happened
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .notification import SecurityEvent
     from .transaction import Transaction
 
-HEALTHY = ("NoError", "")
 UPDATING = frozenset(
     {
         *("DownloadScheduled", "Downloading", "DownloadPaused", "Downloaded", "SignatureVerified"),
@@ -31,24 +30,6 @@ UPDATED = {
 COMMAND_END = ("state", "is_late", "response", "error_code", "error_description", "response_time_ms")
 
 
-class Reported(NamedTuple):
-    """What a connector says of itself by a StatusNotification; the times only of one that is to be stored."""
-
-    charge_point_id: int
-    connector_id: int
-    status: str
-    error_code: str
-    info: str = ""
-    vendor_id: str = ""
-    vendor_error_code: str = ""
-    timestamp: datetime | None = None
-    received_at: datetime | None = None
-
-    @property
-    def connector(self) -> tuple[int, int]:
-        return self[:2]
-
-
 def connected(charge_point_id: int, at: datetime, address: str) -> Happened:
     return Happened(charge_point_id, EventType.CONNECTED, {"connected_at": at, "address": address})
 
@@ -59,36 +40,6 @@ def disconnected(charge_point_id: int, at: datetime | None) -> Happened:
 
 def booted(charge_point_id: int, at: datetime, hardware: Mapping[str, str]) -> Happened:
     return Happened(charge_point_id, EventType.BOOTED, {"booted_at": at, **hardware})
-
-
-def status_reported(status: Reported, before: Reported | None) -> list[Happened]:
-    """What a StatusNotification changes: nothing, the status, or that and a fault that was not there."""
-    if before is not None and state(status) == state(before):
-        return []
-    data = {
-        "connector_id": status.connector_id,
-        "status": status.status,
-        "error_code": status.error_code,
-        "info": status.info or None,
-        "vendor_id": status.vendor_id or None,
-        "vendor_error_code": status.vendor_error_code or None,
-        "timestamp": status.timestamp,
-    }
-    changed = {**data, "previous_status": before.status or None if before is not None else None}
-    events = [Happened(status.charge_point_id, EventType.STATUS_CHANGED, changed)]
-    if fault(status) and (before is None or fault(status) != fault(before)):
-        events.append(Happened(status.charge_point_id, EventType.FAULT, data))
-    return events
-
-
-def state(status: Reported) -> tuple[str, ...]:
-    return status.status, status.error_code, status.info, status.vendor_error_code
-
-
-def fault(status: Reported) -> tuple[str, str] | None:
-    """What is wrong with a connector; None where nothing is."""
-    is_faulted = status.status == "Faulted" or status.error_code not in HEALTHY
-    return (status.error_code, status.vendor_error_code) if is_faulted else None
 
 
 def session_authorized(charge_point_id: int, id_tag: str, found: Authorization) -> Happened:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apikeys.models import Organization
 from chargepoints.models import ChargePoint, ConnectorStatus, Listing, ListingChange
-from chargepoints.models.happened import Reported
+from chargepoints.models.connector import Reported
 
 Lists = dict[tuple[int, str], list[str]]
 

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from chargepoints.models import ChargePoint, Connector, ConnectorStatus, Event, OutboxEvent
-from chargepoints.models.happened import Reported
+from chargepoints.models.connector import Reported
 from chargepoints.outbox import publish
 from tests.conftest import blocked
 
@@ -24,7 +24,7 @@ def report(*rows: ChargePoint, status: str = "Available") -> None:
     now = timezone.now()
     with transaction.atomic():
         there = ChargePoint.objects.conversing([row.pk for row in rows])
-        told = [Reported(row.pk, 1, status, "NoError", "", "", "", now, now) for row in rows if row.pk in there]
+        told = [Reported(row.pk, 1, status, "NoError", now, now) for row in rows if row.pk in there]
         ConnectorStatus.objects.report(told)
 
 

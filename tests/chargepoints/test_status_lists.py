@@ -59,7 +59,7 @@ def import_many(row: ChargePoint) -> None:
         pytest.param(lambda row: report(row, (1, "Charging")), id="a report that changes nothing"),
         pytest.param(lambda row: report(row, (1, "Available")), id="a report of one of two"),
         pytest.param(lambda row: report(row, (1, "Available"), (2, "Available")), id="reports of both"),
-        pytest.param(lambda row: report(row, (1, "Available"), (1, "Faulted")), id="two reports of one"),
+        pytest.param(lambda row: (report(row, (1, "Available")), report(row, (1, "Faulted"))), id="two reports of one"),
         pytest.param(lambda row: report(row, (4, "Reserved"), (5, "Available")), id="first reports"),
         pytest.param(lambda row: report(row, (4, "Reserved"), (5, "Reserved")), id="first reports of the same"),
         pytest.param(lambda row: report(row, (1, "Reserved"), (2, "Reserved")), id="both into another"),

@@ -19,7 +19,7 @@ from chargepoints.models import (
     OrphanStop,
     Transaction,
 )
-from chargepoints.models.happened import Reported
+from chargepoints.models.connector import Reported
 from ocpp16 import reconciliation
 from ocpp16.reconciliation import infer_stops, match_overtaken_stops
 from tests.world import PROFILE
