@@ -70,6 +70,7 @@ class Shard(RedisSingleShardConnection):
         self.repeating: set[asyncio.Task[None]] = set()
         self.outbox: list[tuple[str, bytes, asyncio.Future[int]]] = []
         self.publishing: asyncio.Task[None] | None = None
+        self.publisher: AbstractConnection | None = None
         self.dead: set[str] = set()
 
     async def subscribe(self, channel: str) -> None:
@@ -118,11 +119,9 @@ class Shard(RedisSingleShardConnection):
             self.publishing = None
 
     async def _publish_batch(self, batch: list[tuple[str, bytes, asyncio.Future[int]]]) -> None:
-        pipeline = self._redis.pipeline(transaction=False)
-        for name, envelope, _ in batch:
-            pipeline.publish(name, envelope)
+        commands = [("PUBLISH", name, envelope) for name, envelope, _ in batch]
         try:
-            counts = await pipeline.execute()
+            counts = await self._tell(commands)
         except (RedisError, OSError) as error:
             counts = [error] * len(batch)
         for (*_, heard), count in zip(batch, counts, strict=True):
@@ -130,9 +129,34 @@ class Shard(RedisSingleShardConnection):
                 continue
             heard.set_exception(count) if isinstance(count, Exception) else heard.set_result(count)
 
+    async def _tell(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        """Redis's replies, over the connection that is kept, or over a new one where that has ended meanwhile.
+
+        A client of the pool takes several times as long: each time it looks first whether its connection lives.
+        """
+        if self.publisher is not None:
+            with suppress(RedisError, OSError):
+                return await self._tell_over(self.publisher, commands)
+        self.publisher = self._redis.connection_pool.make_connection()
+        self.publisher.socket_timeout = None  # it would be a task each time; below is one limit for all
+        return await self._tell_over(self.publisher, commands)
+
+    async def _tell_over(self, connection: AbstractConnection, commands: list[tuple[Any, ...]]) -> list[Any]:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                return [await connection.read_response() for _ in commands]
+        except BaseException:
+            self.publisher = None
+            await connection.disconnect(nowait=True)
+            raise
+
     async def flush(self) -> None:
         for task in (*self.repeating, *filter(None, [self.publishing])):
             task.cancel()
+        if self.publisher is not None:
+            await self.publisher.disconnect(nowait=True)
+            self.publisher = None
         self.unheard.clear()
         self.dead.clear()
         await super().flush()

@@ -69,6 +69,19 @@ async def test_takes_many_at_once_in_their_order_over_one_connection(
         assert len(redis.client_list()) <= subscribed + publishing + asking
 
 
+async def test_is_heard_though_redis_has_closed_the_connection(
+    redis_server: RedisServer, mine: ChannelLayer, theirs: ChannelLayer
+) -> None:
+    channel = await theirs.new_channel()
+    await mine.send(channel, EVENT)
+    await heard(theirs, channel)
+    with redis_server.client() as redis:
+        assert redis.client_kill_filter(_type="normal")
+    await mine.send(channel, EVENT)
+    assert await heard(theirs, channel) == EVENT
+    assert theirs.channels[channel].empty()
+
+
 async def test_is_heard_by_who_has_not_subscribed_again(
     redis_server: RedisServer, mine: ChannelLayer, theirs: ChannelLayer
 ) -> None:
