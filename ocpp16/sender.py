@@ -133,9 +133,10 @@ class CommandSender:
         waiting.sent_at = asyncio.get_running_loop().time()
         self.outgoing.sent(waiting.sent_at)
         self.write(text, frames.CALL, *call, logged)
-        try:
-            await asyncio.wait_for(waiting.answer, waiting.seconds)
-        except TimeoutError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(waiting.seconds):
+                await waiting.answer
+        if waiting.answer.cancelled():
             await self.end(waiting, Command.State.TIMED_OUT)
             return
         await self.complete_answered(waiting)
@@ -242,7 +243,8 @@ class CommandSender:
 async def notify(channel: str, event: dict[str, str]) -> None:
     """Send to another channel; whoever waits there also has a deadline, so a failure is only logged."""
     try:
-        await asyncio.wait_for(send(channel, event), LAYER_SECONDS)
+        async with asyncio.timeout(LAYER_SECONDS):
+            await send(channel, event)
     except Exception as error:
         metrics.layer_failures.labels("reply").inc()
         logger.warning("The channel layer is not there: %s", error)
