@@ -11,7 +11,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import psycopg
-from django.db import connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 M = TypeVar("M", bound=models.Model)
 
@@ -41,17 +42,23 @@ def prepared() -> Iterator[Any]:
 
     There it is that of its connection, unless somebody has that already: to make one takes half as long as to use it.
     """
-    if connection.vendor != "postgresql":
-        with connection.cursor() as cursor:
+    database = this_connection()
+    if database.vendor != "postgresql":
+        with database.cursor() as cursor:
             yield cursor
         return
-    connection.ensure_connection()
-    kept = vars(connection.connection)
-    spare: Any = kept.pop(SPARE, None) or Prepared(connection.connection)
+    database.ensure_connection()
+    kept = vars(database.connection)
+    spare: Any = kept.pop(SPARE, None) or Prepared(database.connection)
     try:
-        yield (connection.make_debug_cursor if connection.queries_logged else connection.make_cursor)(spare)
+        yield (database.make_debug_cursor if database.queries_logged else database.make_cursor)(spare)
     finally:
         kept[SPARE] = spare
+
+
+def this_connection() -> BaseDatabaseWrapper:
+    """Django's `connection` itself, which asks at every look which thread or task this is."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
 ONE_OF = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
@@ -63,11 +70,12 @@ def among(values: Collection[int] | Collection[str] | Collection[uuid.UUID]) -> 
     A single value has a statement of its own, whose plan PostgreSQL keeps. A plan for any list it makes for ten values;
     for a shorter one it rather plans anew each time, which takes longer than to look a row up.
     """
+    vendor = connection.vendor
     if len(values) == 1:
         (value,) = values
         # As text: integers of different sizes would be different statements.
-        return "= %s", str(value) if connection.vendor == "postgresql" else value
-    return ONE_OF[connection.vendor], as_list([*values])
+        return "= %s", str(value) if vendor == "postgresql" else value
+    return ONE_OF[vendor], as_list([*values])
 
 
 def as_list(values: list[Any]) -> Any:
@@ -118,23 +126,25 @@ def read(
     with prepared() if is_prepared else connection.cursor() as cursor:
         cursor.execute(statement, params)
         found = cursor.fetchall()
-    conversions = _conversions(model, columns) if found else []
+    database = this_connection()
+    conversions = _conversions(model, tuple(columns)) if found else []
     rows = []
     for told in found:
         values = [*told]
         for index, column, convert in conversions:
-            values[index] = convert(values[index], column, connection)
-        row = model.from_db(connection.alias, columns, values[: len(columns)])
+            values[index] = convert(values[index], column, database)
+        row = model.from_db(database.alias, columns, values[: len(columns)])
         row.__dict__.update(zip(beside, values[len(columns) :], strict=True))
         rows.append(row)
     return rows
 
 
+@cache
 def _conversions(model: type[models.Model], columns: Sequence[str]) -> list[tuple[int, Any, Callable[..., Any]]]:
     """What makes of the values in these places what the model's fields hold; in PostgreSQL most are that already."""
     fields: list[Any] = [model._meta.get_field(column) for column in columns]
-    # Itself: Django's `connection` would ask at every look which thread this is.
-    database = connections[connection.alias]
+    # That which asks first; all are to the same database.
+    database = this_connection()
     return [
         (index, field.cached_col, convert)
         for index, field in enumerate(fields)

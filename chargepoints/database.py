@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
-from django.db import Error, close_old_connections, connection, connections, models
+from django.db import Error, close_old_connections, connection, models
 from prometheus_client import Counter, Gauge, Histogram
 
-from apikeys.statements import places
+from apikeys.statements import places, this_connection
 
 logger = logging.getLogger(__name__)
 
@@ -196,8 +196,7 @@ def snapshot() -> Iterator[None]:
 def insert_rows(rows: Sequence[models.Model], names: Sequence[str]) -> None:
     """Insert these fields of rows of one model; the others have their defaults of the database."""
     fields: list[Any] = [rows[0]._meta.get_field(name) for name in names]
-    # Itself: Django's `connection` would ask at every look which thread this is.
-    database = connections[connection.alias]
+    database = this_connection()
     values = [[field.get_db_prep_save(getattr(row, field.attname), database) for field in fields] for row in rows]
     insert(type(rows[0]), [field.column for field in fields], values)
 

@@ -32,6 +32,7 @@ from apikeys import clock
 from chargepoints.database import in_database
 from chargepoints.models import ChargePoint, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from chargepoints.tasks import tick
+from ocpp16.metrics import labelled
 from ocpp16.models import Command
 
 from .proxies import address_in
@@ -64,8 +65,8 @@ async def watch_lag() -> None:
 def count_request(request: Any, status: int, seconds: float) -> None:
     """Count an answered request under the route that it found."""
     route = request.resolver_match.route if request.resolver_match else "none"
-    requests.labels(route, status).inc()
-    request_seconds.labels(route).observe(seconds)
+    labelled(requests, route, str(status)).inc()
+    labelled(request_seconds, route).observe(seconds)
 
 
 disable_created_metrics()  # the time of each counter's birth, which would double what is sent

@@ -69,10 +69,10 @@ def outcome_of(text: str | None) -> str:
 def command_ended(action: str, values: dict[str, Any]) -> None:
     """Count a command by the values that its row got at its end."""
     action = known(action)
-    commands.labels(action, f"late_{values['state']}" if values.get("is_late") else values["state"]).inc()
+    labelled(commands, action, f"late_{values['state']}" if values.get("is_late") else values["state"]).inc()
     milliseconds = values.get("response_time_ms")
     if milliseconds is not None:
-        command_seconds.labels(action).observe(milliseconds / 1000)
+        labelled(command_seconds, action).observe(milliseconds / 1000)
 
 
 def watch(sockets: Iterable[Any]) -> None:
