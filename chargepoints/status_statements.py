@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .statements import ALL_ACCEPTED, LOSE_PATIENCE, rows_of
+from .statements import ALL_ACCEPTED, ARRIVED, IN_TIME, LOSE_PATIENCE, rows_of
 
 STATUS = {
     "charge_point_id": "bigint",
@@ -72,6 +72,8 @@ REPORT_TOLD = f"""
         RETURNING 1
     )
 """  # noqa: S608
+# As the API tells every time.
+ARRIVED_AS_TOLD = f"""to_char({ARRIVED} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
 # Both tell how many charge points are refused, and how many events there will be.
 REPORT = f"""
     WITH told AS (
@@ -88,7 +90,10 @@ REPORT_OF_ACCEPTED = f"""
         SELECT id FROM chargepoints_chargepoint
         WHERE id = ANY (ARRAY(SELECT charge_point_id FROM said)) AND registration_status = 'Accepted'
     ), told AS (
-        SELECT * FROM said WHERE {ALL_ACCEPTED}
+        SELECT charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code,
+            {IN_TIME} AS timestamp, {ARRIVED} AS received_at,
+            CASE WHEN timestamp = received_at THEN {ARRIVED_AS_TOLD} ELSE told_at END AS told_at
+        FROM said WHERE {ALL_ACCEPTED}
     ), {REPORT_TOLD}
     SELECT (SELECT count(*) FROM refused), (SELECT count(*) FROM happened)
 """  # noqa: S608

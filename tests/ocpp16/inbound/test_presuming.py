@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apikeys import clock
 from chargepoints.database import in_database
-from chargepoints.models import ChargePoint, ConnectorStatus, MeterValue, Transaction
+from chargepoints.models import ChargePoint, Connector, ConnectorStatus, MeterValue, Transaction
 from ocpp16.frames import Call
 from ocpp16.handlers import Asked
 from ocpp16.meter_values import known_transactions
@@ -101,13 +101,19 @@ async def test_are_stored_where_nobody_knows_the_time(rows: list[ChargePoint], m
     assert all(map(stored, rows))
 
 
-async def test_have_the_time_of_the_database(rows: list[ChargePoint]) -> None:
+async def test_have_the_time_of_the_database(rows: list[ChargePoint], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is not asked for that before, and what a process makes of its last answer may be wrong."""
     before = clock.refresh()
-    await all_say(rows, [MEASURED, STATUS] * 2)
-    times = [*MeterValue.objects.values_list("received_at", flat=True)]
-    times += ConnectorStatus.objects.values_list("received_at", flat=True)
-    assert len(times) == COUNT
-    assert all(before - timedelta(seconds=1) < at < clock.refresh() + timedelta(seconds=1) for at in times)
+    monkeypatch.setattr(clock, "known_now", lambda: before + timedelta(minutes=2))
+    impossible = {**READINGS, "meterValue": [{**READING, "timestamp": "0001-01-01T00:00:00Z"}]}
+    await all_say(rows, [("MeterValues", impossible), STATUS] * 2)
+    times = [at for row in MeterValue.objects.all() for at in (row.received_at, row.timestamp)]
+    times += [at for row in ConnectorStatus.objects.all() for at in (row.received_at, row.timestamp)]
+    times += Connector.objects.values_list("timestamp", flat=True)
+    assert len(times) == 10
+    assert all(before - timedelta(seconds=1) < at <= clock.refresh() for at in times)
+    (changed,) = await data_of(rows[1], "charge_point.status_changed")
+    assert changed["timestamp"] == clock.written(ConnectorStatus.objects.get(charge_point=rows[1]).timestamp)
 
 
 async def test_are_told_of(rows: list[ChargePoint]) -> None:
