@@ -148,6 +148,11 @@ RECORD_READINGS = f"""
     WITH stored AS ({STORE_READINGS.format(readings=rows_of(**READING))})
     {RECORD_ALL_LATEST}
 """
+REFUSED = f"""
+    SELECT id FROM unnest({{senders}}) AS id WHERE {LOSE_PATIENCE} IS NOT NULL
+    EXCEPT
+    SELECT id FROM chargepoints_chargepoint WHERE id = ANY ({{senders}}) AND registration_status = 'Accepted'
+"""  # noqa: S608  names of our own
 ALL_ACCEPTED = "NOT EXISTS (SELECT FROM refused)"
 # Nobody has asked for the database's time before: what has another moment than the one that was guessed keeps it.
 ARRIVED = "statement_timestamp()"
@@ -161,10 +166,7 @@ PRESUMED_READINGS = f"""
 # accepted; nothing is stored then.
 RECORD_READINGS_OF_ACCEPTED = f"""
     WITH refused AS (
-        SELECT unnest(CAST(%s AS bigint[])) AS id WHERE {LOSE_PATIENCE} IS NOT NULL
-        EXCEPT
-        SELECT id FROM chargepoints_chargepoint
-        WHERE id = ANY (CAST(%s AS bigint[])) AND registration_status = 'Accepted'
+        {REFUSED.format(senders="CAST(%s AS bigint[])")}
     ), stored AS (
         {STORE_READINGS.format(readings=PRESUMED_READINGS)}
     ), latest AS (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .statements import ALL_ACCEPTED, ARRIVED, IN_TIME, LOSE_PATIENCE, rows_of
+from .statements import ALL_ACCEPTED, ARRIVED, IN_TIME, REFUSED, rows_of
 
 STATUS = {
     "charge_point_id": "bigint",
@@ -85,10 +85,7 @@ REPORT_OF_ACCEPTED = f"""
     WITH said AS (
         {rows_of(**STATUS)}
     ), refused AS (
-        SELECT charge_point_id FROM said WHERE {LOSE_PATIENCE} IS NOT NULL
-        EXCEPT
-        SELECT id FROM chargepoints_chargepoint
-        WHERE id = ANY (ARRAY(SELECT charge_point_id FROM said)) AND registration_status = 'Accepted'
+        {REFUSED.format(senders="ARRAY(SELECT charge_point_id FROM said)")}
     ), told AS (
         SELECT charge_point_id, connector_id, status, error_code, info, vendor_id, vendor_error_code,
             {IN_TIME} AS timestamp, {ARRIVED} AS received_at,
