@@ -7,7 +7,6 @@ from django.db import connection, models
 from django.db.models import Q
 from django.utils import timezone
 
-from apikeys.clock import written
 from apikeys.querysets import ChargePointOwnedQuerySet
 from apikeys.statements import prepared
 
@@ -67,10 +66,7 @@ class ConnectorStatusQuerySet(ChargePointOwnedQuerySet["ConnectorStatus"]):
         which needs no transaction around it; raises NotAccepted.
         """
         adapt = connection.ops.adapt_datetimefield_value
-        rows = listed(
-            (*each[:4], adapt(each.timestamp), adapt(each.received_at), *each[6:], written(each.timestamp))
-            for each in told
-        )
+        rows = listed((*each[:4], adapt(each.timestamp), adapt(each.received_at), *each[6:]) for each in told)
         is_postgresql = connection.vendor == "postgresql"
         if store_together(rows, presuming) if is_postgresql else store_one_by_one(rows):
             attention.draw()
